@@ -1,0 +1,46 @@
+# Everything runs in .venv, which the first target that needs it makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEV := pytest pytest-cov pytest-xdist hypothesis ruff mypy types-PyYAML
+
+.PHONY: help demo test lint bench docs clean
+help:
+	@echo "make demo   train, evaluate, use and report a network on the embedded digits"
+	@echo "make test   the tests"
+	@echo "make lint   ruff and mypy"
+	@echo "make bench  the benchmarks beside the peers (long; makes an environment for each)"
+	@echo "make docs   the examples of README and guide, run as tests"
+
+$(BIN)/luthier: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "luthier needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	@touch $(BIN)/luthier
+
+$(VENV)/dev: $(BIN)/luthier
+	$(BIN)/pip install --quiet --constraint constraints.txt $(DEV)
+	@touch $(VENV)/dev
+
+demo: $(BIN)/luthier
+	$(BIN)/luthier train recipes/digits.yaml --out runs/demo --overwrite
+	$(BIN)/luthier evaluate runs/demo
+	$(BIN)/luthier predict runs/demo docs/pictures/digit_*.png
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(BIN)/luthier
+	$(BIN)/python benchmarks/image_training.py
+
+docs: $(VENV)/dev
+	$(BIN)/python -m pytest tests/test_docs.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
