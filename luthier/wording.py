@@ -1,0 +1,174 @@
+"""What is wrong with a spec, in words: the place, what was got, what was wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from luthier.errors import Problem, nearest
+
+Path = tuple[str | int, ...]
+Lines = Mapping[Path, int]
+
+_WANTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "finite_number": "a finite number",
+    "model_type": "settings: {key: value, …}",
+    "model_attributes_type": "settings: {key: value, …}",
+    "dict_type": "settings: {key: value, …}",
+    "none_required": "nothing (null)",
+}
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """One of pydantic's errors: a sentence, or one of several things that were wanted."""
+
+    path: Path
+    sentence: str = ""
+    got: Any = None
+    wanted: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    """Words that would have been right."""
+
+
+def problems_of(
+    error: ValidationError, cls: type[BaseModel], data: Any, lines: Lines, prefix: str = ""
+) -> list[Problem]:
+    """Each thing that is wrong with `data` as a `cls`, once, in the order of the file.
+
+    Args:
+        error: What pydantic found.
+        cls: The spec that was to be made.
+        data: The user's data.
+        lines: The line of each path, where known.
+        prefix: The place of `data` in the recipe.
+    """
+    faults: dict[Path, list[_Fault]] = {}
+    for item in error.errors():
+        fault = _fault(cls, data, item)
+        faults.setdefault(fault.path, []).append(fault)
+    problems = []
+    for path, found in faults.items():
+        where = ".".join(part for part in (prefix, place(path)) if part)
+        for message in _messages(found):
+            problems.append(Problem(place=where, message=message, line=_line(path, lines)))
+    return sorted(problems, key=lambda problem: (problem.line or 0, problem.place))
+
+
+def place(path: Sequence[str | int]) -> str:
+    """A path as people write it: `("model", "layers", 3)` is `model.layers[3]`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
+    return text
+
+
+def shown(value: Any) -> str:
+    """A value that a user gave, short."""
+    if isinstance(value, str):
+        text = f'"{value}"'
+    elif isinstance(value, bool) or value is None:
+        text = {True: "true", False: "false", None: "nothing"}[value]
+    else:
+        text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _messages(faults: Sequence[_Fault]) -> list[str]:
+    """The sentences; and one for all that was wanted at the place, where several kinds fit."""
+    sentences = list(dict.fromkeys(fault.sentence for fault in faults if fault.sentence))
+    wanting = [fault for fault in faults if not fault.sentence]
+    if not wanting:
+        return sentences
+    got = wanting[0].got
+    names = [name for fault in wanting for name in fault.names]
+    wanted = [text for fault in wanting for text in fault.wanted]
+    if not wanted:
+        return [*sentences, f"got {shown(got)}{nearest(str(got), names)}"]
+    options = list(dict.fromkeys([*wanted, *(f'"{name}"' for name in names)]))
+    return [*sentences, f"got {shown(got)}, wanted {' or '.join(options)}"]
+
+
+def _line(path: Path, lines: Lines) -> int | None:
+    return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), None)
+
+
+def _fault(cls: type[BaseModel], data: Any, error: ErrorDetails) -> _Fault:
+    path = _real_path(data, error["loc"])
+    kind, got, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = _fields_at(cls, error["loc"][:-1])
+        return _Fault(path, f'unknown setting "{path[-1]}"{nearest(str(path[-1]), known)}')
+    if kind == "missing":
+        return _Fault(path, "is missing, and has no default")
+    if kind == "union_tag_not_found":
+        return _Fault(path, f"has no kind, got {shown(got)}; give one: {{kind: …}}")
+    if kind == "union_tag_invalid":
+        tags = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
+        return _Fault(path, f'unknown kind "{context["tag"]}"{nearest(context["tag"], tags)}')
+    if kind == "literal_error":
+        names = context["expected"].replace(" or ", ", ").split(", ")
+        return _Fault(path, got=got, names=tuple(name.strip("'") for name in names))
+    if kind in ("value_error", "assertion_error"):
+        return _Fault(path, str(context["error"]))
+    wanted = _WANTED.get(kind) or error["msg"].removeprefix("Input should be ")
+    return _Fault(path, got=got, wanted=(wanted,))
+
+
+def _real_path(data: Any, loc: Sequence[str | int]) -> Path:
+    """The error's place in the user's data: pydantic's loc without the names of union members."""
+    path: list[str | int] = []
+    for position, part in enumerate(loc):
+        if _holds(data, part):
+            path.append(part)
+            data = data[part]
+        elif position == len(loc) - 1 and isinstance(data, Mapping) and isinstance(part, str):
+            path.append(part)
+    return tuple(path)
+
+
+def _holds(data: Any, part: str | int) -> bool:
+    if isinstance(part, int):
+        return isinstance(data, list | tuple) and part < len(data)
+    return isinstance(data, Mapping) and part in data
+
+
+def _fields_at(cls: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+    """The names that are valid where an unknown one was found."""
+    found: list[type[BaseModel]] = [cls]
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        deeper = [
+            inner
+            for spec in found
+            if part in spec.model_fields
+            for inner in _specs_in(spec.model_fields[part])
+        ]
+        found = deeper or [spec for spec in found if _kind_of(spec) == part] or found
+    return sorted({name for spec in found for name in spec.model_fields})
+
+
+def _specs_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, FieldInfo):
+        annotation = annotation.annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [spec for inner in get_args(annotation) for spec in _specs_in(inner)]
+
+
+def _kind_of(spec: type[BaseModel]) -> str | None:
+    field = spec.model_fields.get("kind")
+    values = get_args(field.annotation) if field is not None else ()
+    return str(values[0]) if values else None
