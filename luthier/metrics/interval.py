@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+import numpy as np
+
+Z95 = 1.959963984540054
+"""Standard deviations on each side of a normal mean that hold 95 % of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,3 +24,75 @@ class Metric:
     def to_json(self) -> dict[str, float | int]:
         """As `evaluate --json` prints it."""
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+
+
+def wilson(successes: int, n: int) -> Metric:
+    """The share `successes / n` with Wilson's score interval.
+
+    Unlike the textbook value ± 1.96 standard errors, it stays inside [0, 1], is never empty,
+    and holds its 95 % for shares near 0 and 1.
+
+    Source:
+        Wilson 1927; Brown, Cai and DasGupta 2001, "Interval Estimation for a Binomial
+        Proportion", equation 4. No continuity correction.
+
+    Example:
+        >>> share = wilson(353, 360)
+        >>> f"{share.value:.3f} ({share.low:.3f} to {share.high:.3f})"
+        '0.981 (0.960 to 0.991)'
+    """
+    assert 0 <= successes <= n, f"{successes} of {n}"
+    assert n > 0, "a share of nothing"
+    share = successes / n
+    shrink = 1 + Z95**2 / n
+    centre = (share + Z95**2 / (2 * n)) / shrink
+    half = Z95 / shrink * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n * n))
+    # Rounding would put a share of exactly 0 or 1 a hair outside.
+    low, high = min(centre - half, share), max(centre + half, share)
+    return Metric(value=share, low=max(low, 0.0), high=min(high, 1.0), n=n)
+
+
+def mean(values: np.ndarray, *, floor: float = -math.inf) -> Metric:
+    """The mean of `values`, with ± 1.96 standard errors around it.
+
+    A lone value says nothing of its spread: the interval is the value itself.
+
+    Args:
+        values: `(N,)`.
+        floor: A bound that the mean cannot be below, such as 0 for a loss.
+    """
+    n = len(values)
+    assert n > 0, "a mean of nothing"
+    value = float(np.mean(values, dtype=np.float64))
+    half = Z95 * float(np.std(values, ddof=1, dtype=np.float64)) / math.sqrt(n) if n > 1 else 0.0
+    return Metric(value=value, low=max(value - half, floor), high=value + half, n=n)
+
+
+def resampled(
+    value: float,
+    draws: np.ndarray,
+    n: int,
+    *,
+    floor: float = -math.inf,
+    ceiling: float = math.inf,
+) -> Metric:
+    """`value` with the 95 % interval of a bootstrap, shifted by the bootstrap's own bias.
+
+    The resamples of a biased statistic, such as a calibration error, lie around another centre
+    than the value; their spread still tells how much the value would vary.
+
+    Args:
+        value: The statistic of the sample.
+        draws: `(R,)`, the statistic of each resample.
+        n: Examples in the sample.
+        floor: The least value that the statistic can have.
+        ceiling: The greatest.
+
+    Source:
+        Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13 (percentiles),
+        with the mean of the draws moved onto the value.
+    """
+    low, high = np.quantile(draws, (0.025, 0.975)) + (value - np.mean(draws))
+    # The mean of very skew draws can lie outside of their own percentiles.
+    low, high = min(float(low), value), max(float(high), value)
+    return Metric(value=value, low=max(low, floor), high=min(high, ceiling), n=n)

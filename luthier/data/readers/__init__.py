@@ -1,0 +1,1 @@
+"""Readers: one family of formats a file, each with its settings."""

@@ -1,0 +1,53 @@
+"""The blocks that networks are made of. A new one is a file here and a line in `Block`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from luthier.model.blocks.activation import ActivationSpec
+from luthier.model.blocks.conv import ConvSpec
+from luthier.model.blocks.conv_transpose import ConvTransposeSpec
+from luthier.model.blocks.dense import DenseSpec
+from luthier.model.blocks.dropout import DropoutSpec, DropPathSpec
+from luthier.model.blocks.flatten import FlattenSpec
+from luthier.model.blocks.norm import BatchNormSpec, GroupNormSpec, LayerNormSpec, RmsNormSpec
+from luthier.model.blocks.parallel import ParallelSpec
+from luthier.model.blocks.pool import (
+    AdaptivePoolSpec,
+    AveragePoolSpec,
+    GlobalPoolSpec,
+    MaxPoolSpec,
+)
+from luthier.model.blocks.repeat import RepeatSpec
+from luthier.model.blocks.residual import ResidualSpec
+from luthier.model.blocks.upsample import UpsampleSpec
+
+Block = Annotated[
+    ActivationSpec
+    | AdaptivePoolSpec
+    | AveragePoolSpec
+    | BatchNormSpec
+    | ConvSpec
+    | ConvTransposeSpec
+    | DenseSpec
+    | DropPathSpec
+    | DropoutSpec
+    | FlattenSpec
+    | GlobalPoolSpec
+    | GroupNormSpec
+    | LayerNormSpec
+    | MaxPoolSpec
+    | ParallelSpec
+    | RepeatSpec
+    | ResidualSpec
+    | RmsNormSpec
+    | UpsampleSpec,
+    Field(discriminator="kind"),
+]
+"""Any block: what `model.layers` is a list of."""
+
+# Blocks that hold blocks: their files cannot name the union that they are part of.
+for _spec in (ParallelSpec, RepeatSpec, ResidualSpec):
+    _spec.model_rebuild()

@@ -1,0 +1,113 @@
+"""Splits that are made: stratified, seeded, with equal pictures on one side."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from luthier.data.collection import Rows
+from luthier.data.image import Pixels
+from luthier.data.randomness import permutation
+from luthier.spec import Spec
+
+DIGEST_BYTES = 16
+SMALLEST_SPLIT_CLASS = 3
+"""From so many different pictures on, a class is in each split that is made."""
+
+
+class SplitSpec(Spec):
+    """How rows are set apart, where the data does not say it."""
+
+    validation: float = Field(default=0.1, ge=0, lt=1)
+    """The share of the rows that chooses the best checkpoint; 0 makes no such split."""
+    test: float = Field(default=0.1, ge=0, lt=1)
+    """The share of the rows that measures the finished model; 0 makes no such split."""
+    seed: int = Field(default=0, ge=0)
+    """Chooses other rows. Not the training's seed: so runs of all seeds are tested on the same
+    rows."""
+
+    @model_validator(mode="after")
+    def _something_left(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                f"validation ({self.validation}) and test ({self.test}) leave nothing to train on"
+            )
+        return self
+
+
+def digests(images: Pixels) -> NDArray[np.void]:
+    """A hash of each picture's pixels; equal for equal pictures."""
+    found = [
+        hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=DIGEST_BYTES).digest()
+        for image in images
+    ]
+    return np.frombuffer(b"".join(found), dtype=np.dtype((np.void, DIGEST_BYTES)))
+
+
+def set_apart(
+    labels: Rows, groups: NDArray[np.void], shares: Sequence[float], seed: int
+) -> list[Rows]:
+    """Rows for each share, then the rows that are left.
+
+    Each class gives its share, rounded, and keeps at least one row for what is left. A class of
+    at least `SMALLEST_SPLIT_CLASS` different pictures gives at least one row to each share. Rows
+    of one group stay together, with the class of the first of them.
+
+    Args:
+        labels: `(N,)` class numbers.
+        groups: `(N,)`; equal values are the same picture.
+        shares: Of the rows, from 0 to below 1.
+        seed: Chooses the rows.
+
+    Returns:
+        Row numbers, ascending, for each share and for what is left.
+
+    Example:
+        >>> labels = np.repeat([0, 1], 10)
+        >>> test, rest = set_apart(labels, np.arange(20).view("V8"), [0.1], seed=0)
+        >>> len(test), len(rest), labels[test].tolist()
+        (2, 18, [0, 1])
+    """
+    _, first, group_of_row = np.unique(groups, return_index=True, return_inverse=True)
+    sizes = np.bincount(group_of_row, minlength=len(first))
+    place = np.argsort(permutation(len(labels), seed, 0, "split"))[first]
+    side_of_group = np.full(len(first), len(shares))
+    for label in np.unique(labels[first]):
+        members = np.flatnonzero(labels[first] == label)
+        members = members[np.argsort(place[members])]
+        rows = int(sizes[members].sum())
+        taken = 0
+        for side, share in enumerate(shares):
+            quota = int(share * rows + 0.5)
+            if share > 0 and len(members) >= SMALLEST_SPLIT_CLASS:
+                quota = max(quota, 1)
+            filled = 0
+            while filled < quota and taken < len(members) - 1:
+                side_of_group[members[taken]] = side
+                filled += int(sizes[members[taken]])
+                taken += 1
+    side_of_row = side_of_group[group_of_row]
+    return [np.flatnonzero(side_of_row == side) for side in range(len(shares) + 1)]
+
+
+def balanced_subset(labels: Rows, limit: int, seed: int) -> Rows:
+    """At most `limit` rows, as evenly from the classes as they allow; ascending.
+
+    Example:
+        >>> balanced_subset(np.array([0, 0, 0, 0, 1, 1]), 4, seed=0).shape
+        (4,)
+    """
+    if len(labels) <= limit:
+        return np.arange(len(labels))
+    shuffled = permutation(len(labels), seed, 0, "limit")
+    turn = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = shuffled[labels[shuffled] == label]
+        turn[members] = np.arange(len(members))
+    rounds = np.argsort(turn[shuffled], kind="stable")
+    return np.sort(shuffled[rounds][:limit])
