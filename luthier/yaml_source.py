@@ -96,9 +96,7 @@ _Dumper.add_representer(str, _text_node)
 
 def write_yaml(data: Any, width: int = 100) -> str:
     """Plain data as a text that `read_yaml` reads back as the same data."""
-    text: str = yaml.dump(
-        data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width
-    )
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width)
     return text
 
 
@@ -106,7 +104,7 @@ def _refuse_references(text: str, name: str) -> None:
     """Looks at the events first: composing would already expand the aliases."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1  # type: ignore[union-attr]  # each event has a mark
         if isinstance(event, yaml.AliasEvent):
             raise _error(name, f"has an alias (*{event.anchor}); write the value out", line)
         if isinstance(event, yaml.NodeEvent) and event.anchor:
@@ -131,9 +129,7 @@ def _value(node: Node, path: Path, lines: dict[Path, int], name: str) -> Any:
     return node.value if node.style in ("'", '"', "|", ">") else scalar(node.value)
 
 
-def _mapping(
-    node: MappingNode, path: Path, lines: dict[Path, int], name: str
-) -> dict[str, Any]:
+def _mapping(node: MappingNode, path: Path, lines: dict[Path, int], name: str) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for key, value in node.value:
         line = key.start_mark.line + 1

@@ -212,9 +212,10 @@ def look(data: bytes) -> Look:
     """
     image = _opened(data)
     try:
-        turned = image.getexif().get(_ORIENTATION) in _TURNED
+        # Asked for EXIF data that is not in the head, Pillow would decode a whole PNG to find it.
+        turned = "exif" in image.info and image.getexif().get(_ORIENTATION) in _TURNED
     except _DAMAGED as error:
-        raise DataError(f"is damaged: {error}") from None
+        raise DataError(f"is damaged or cut off: {error}") from None
     width, height = reversed(image.size) if turned else image.size
     return Look(width=width, height=height, grey=image.mode in _GREY_MODES)
 
@@ -260,7 +261,7 @@ def _opened(data: bytes) -> Image.Image:
     except UnidentifiedImageError:
         raise DataError(f"is no picture of a known format ({', '.join(FORMATS)})") from None
     except _DAMAGED as error:
-        raise DataError(f"is damaged: {error}") from None
+        raise DataError(f"is damaged or cut off: {error}") from None
     if image.width * image.height > MAX_PIXELS:
         raise DataError(f"has {image.width} x {image.height} pixels; up to {MAX_PIXELS:,} are read")
     frames: int = getattr(image, "n_frames", 1)

@@ -1,0 +1,1 @@
+"""How well a finished network does, kept example by example so that runs can be compared."""

@@ -7,10 +7,10 @@ Dimension key, for the whole file:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Self
+from typing import Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from luthier.errors import InputError, ShapeError
@@ -38,14 +38,15 @@ class LayersSpec(Spec):
     initialize: InitializeSpec = Field(default_factory=InitializeSpec)
     """The weights before the first step."""
 
-    @model_validator(mode="after")
-    def _usable(self) -> Self:
-        if not self.layers:
-            raise ValueError("layers: got none; wanted at least one, such as {kind: flatten}")
-        blocks = sum(layer.blocks() for layer in self.layers)
+    @field_validator("layers")
+    @classmethod
+    def _bounded(cls, layers: tuple[Block, ...]) -> tuple[Block, ...]:
+        if not layers:
+            raise ValueError("got no layers; wanted at least one, such as {kind: flatten}")
+        blocks = sum(layer.blocks() for layer in layers)
         if blocks > MOST_BLOCKS:
-            raise ValueError(f"layers: got {blocks:,} of them, wanted at most {MOST_BLOCKS:,}")
-        return self
+            raise ValueError(f"got {blocks:,} blocks, wanted at most {MOST_BLOCKS:,}")
+        return layers
 
 
 ModelSpec = LayersSpec

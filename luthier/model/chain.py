@@ -51,7 +51,7 @@ class Chain(nn.Sequential):
             try:
                 with torch.device("meta"):
                     block = spec.build(reads)
-                gives = measure(block, reads)
+                gives = _measured(spec, block, reads)
             except ShapeError as error:
                 raise _with_origin(error, reads, origin).at(here) from None
             self.append(block)
@@ -59,6 +59,13 @@ class Chain(nn.Sequential):
             reads, origin = gives, spec.kind
         self.steps = tuple(steps)
         self.gives = reads
+
+
+def _measured(spec: BlockSpec, block: nn.Module, reads: Signal) -> Signal:
+    try:
+        return measure(block, reads)
+    except ShapeError as error:
+        raise ShapeError(f"{spec.kind} {error.message}") from None
 
 
 def _with_origin(error: ShapeError, reads: Signal, origin: str) -> ShapeError:

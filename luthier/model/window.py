@@ -68,13 +68,14 @@ def for_each(value: int | tuple[int, ...], kind: str, name: str, signal: Signal)
     Raises:
         ShapeError: If it is a list of another length.
     """
-    wanted = len(positions(signal))
+    names = ("height", "width") if signal.form == "image" else ("time",)
+    wanted = len(names)
     if isinstance(value, int):
         return (value,) * wanted
     if len(value) != wanted:
         raise ShapeError(
-            f"{kind} has {len(value)} numbers as its {name}, but gets {signal}, where "
-            f"it slides over {wanted}; give one number{'' if wanted == 1 else f', or {wanted}'}"
+            f"{kind} has the {name} {list(value)}, but gets {signal}, which has "
+            f"{' and '.join(names)}; give one number{' for both, or two' if wanted == 2 else ''}"
         )
     return value
 

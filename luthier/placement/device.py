@@ -43,7 +43,7 @@ def device_of(name: DeviceName) -> torch.device:
 def has_bf16(name: DeviceName) -> bool:
     """Whether the device multiplies in bfloat16 natively; emulated, it is slower than float32."""
     if name == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return name == "cpu" and _cpu_has_bf16()
 
 

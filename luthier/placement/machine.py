@@ -37,7 +37,10 @@ def machine() -> dict[str, dict[str, Any]]:
         },
         "gpu": _gpu(),
         "memory": {"total_bytes": _memory_bytes(), "disk_free_bytes": _disk_free_bytes()},
-        "use": {"device": best_device(), "precision": "bf16" if has_bf16(best_device()) else "fp32"},
+        "use": {
+            "device": best_device(),
+            "precision": "bf16" if has_bf16(best_device()) else "fp32",
+        },
         "extras": {
             name: {package: installed(package) for package in packages}
             for name, packages in EXTRAS.items()

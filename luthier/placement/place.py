@@ -49,9 +49,7 @@ def decide(spec: PlacementSpec) -> tuple[Decision, ...]:
         decisions.append(Decision(place="placement.precision", value=value, reason=reason))
     if spec.layout == "auto":
         reason = "convolutions run faster on it"
-        decisions.append(
-            Decision(place="placement.layout", value="channels_last", reason=reason)
-        )
+        decisions.append(Decision(place="placement.layout", value="channels_last", reason=reason))
     if spec.threads == "auto":
         threads = torch.get_num_threads()
         reason = "what torch takes on this machine"
@@ -75,7 +73,9 @@ def place(network: nn.Module, spec: PlacementSpec) -> Placed:
     assert spec.threads != "auto"
     device = device_of(spec.device)
     if spec.precision == "bf16" and spec.device == "mps":
-        raise InputError('placement.precision: got "bf16", which luthier does not use on mps; wanted fp32')
+        raise InputError(
+            'placement.precision: got "bf16", which luthier does not use on mps; wanted fp32'
+        )
     if spec.device == "cpu":
         torch.set_num_threads(spec.threads)
     columns: dict[str, Tensor] = {}
@@ -86,9 +86,7 @@ def place(network: nn.Module, spec: PlacementSpec) -> Placed:
         _channels_last(network)
     if spec.compile:
         network.compile()
-    return Placed(
-        network=network, device=device, precision=DTYPES[spec.precision], columns=columns
-    )
+    return Placed(network=network, device=device, precision=DTYPES[spec.precision], columns=columns)
 
 
 def _channels_last(network: nn.Module) -> None:

@@ -5,6 +5,8 @@ Each holds for any design, and none renames a weight.
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -69,5 +71,5 @@ def _neighbours(network: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
     for chain in network.modules():
         if isinstance(chain, Chain):
             blocks = list(chain)
-            pairs += zip(blocks, blocks[1:], strict=False)
+            pairs += itertools.pairwise(blocks)
     return pairs

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from luthier.data.examples import Samples
 from luthier.metrics.interval import Metric
-from luthier.signal import Signal
 
 Columns = Mapping[str, np.ndarray]
 """Values for each example: arrays whose first dimension is the example."""
@@ -75,12 +74,8 @@ class Task(Protocol[AnyBatch]):
     def metrics(self, columns: Columns) -> dict[str, Metric]:
         """The task's metrics over all examples, the headline first."""
 
+    def details(self, columns: Columns) -> dict[str, Any]:
+        """What stands behind the metrics, JSON-ready."""
+
     def predict(self, output: Tensor) -> list[dict[str, Any]]:
         """One JSON-ready prediction for each row of the network's output."""
-
-
-class TaskSpec(Protocol):
-    """A task's settings in a recipe."""
-
-    def head(self, signal: Signal, classes: int) -> tuple[Any, ...]:
-        """The blocks that turn `signal`, the last layer's output, into what the loss reads."""

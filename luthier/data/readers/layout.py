@@ -107,11 +107,12 @@ def by_class_folder(
     ]
     names = {folder.parts[depth - 1] for folder in folders if len(folder.parts) >= depth}
     classes = _classes(placed, names, wanted, faults)
-    if not classes:
+    if not placed:
+        faults.settle()  # if all were at fault, their faults tell more
         raise DataError(f"{what}: holds no pictures in class folders; wanted {_wanted()}")
     parts = _parts(placed, classes)
     rows = " and ".join(f"{len(part.labels):,} {name}" for name, part in parts.items())
-    aside = f", {other:,} files of other kinds left aside" if other else ""
+    aside = f"; {other:,} of other kinds left aside" if other else ""
     return Collection(
         recognised=f"{what}: {rows} pictures in folders of {len(classes)} classes{aside}",
         classes=classes,

@@ -52,6 +52,7 @@ class ImageTableSpec(ImagesSpec):
         tables = self._tables()
         rows = [row for split, table in tables for row in self._rows(table, split, faults)]
         if not rows:
+            faults.settle()  # if all were at fault, their faults tell more
             raise DataError(f"{tables[0][1]}: holds no rows that can be used")
         classes = self.classes
         if classes == "auto":
@@ -227,7 +228,7 @@ def _separated(table: Path) -> Iterator[Row]:
                     )
                 yield f"{table.name} line {reader.line_num}", values
         except csv.Error as error:
-            raise DataError(f"{table}: line {reader.line_num}: {error}") from None
+            raise DataError(f"{table}: after line {reader.line_num}: {error}") from None
 
 
 def _json_lines(table: Path) -> Iterator[Row]:

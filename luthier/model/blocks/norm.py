@@ -113,8 +113,8 @@ class GroupNormSpec(BlockSpec):
         if signal.width % self.groups:
             raise ShapeError(
                 f"group_norm has {self.groups} groups, which do not divide the {signal.width} "
-                f"features of {signal}; use {{kind: group_norm, groups: "
-                f"{divisor(signal.width, self.groups)}}}"
+                f"features of {signal}; use the block {{kind: group_norm, groups: "
+                f"{divisor(signal.width, min(self.groups, signal.width // 2))}}}"
             )
         layer = TimeGroupNorm if signal.form == "sequence" else nn.GroupNorm
         return layer(self.groups, signal.width, eps=self.epsilon)
@@ -141,8 +141,8 @@ def bias_is_used(name: NormName) -> bool:
 
 
 def divisor(number: int, limit: int) -> int:
-    """The largest divisor of `number` up to `limit`."""
-    return next(d for d in range(min(limit, number), 0, -1) if number % d == 0)
+    """The largest divisor of `number` up to `limit`; 1 where there is none."""
+    return next((d for d in range(limit, 1, -1) if number % d == 0), 1)
 
 
 def _refuse_tokens(spec: BlockSpec, signal: Signal) -> None:

@@ -6,10 +6,10 @@ Dimension key, for the whole file:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from pydantic import model_validator
+from pydantic import field_validator
 from torch import Tensor, nn
 
 from luthier.errors import ShapeError
@@ -36,14 +36,14 @@ class ParallelSpec(BlockSpec):
     """concat puts the features of the branches side by side, and wants equal positions; add
     wants equal shapes."""
 
-    @model_validator(mode="after")
-    def _usable(self) -> Self:
-        if len(self.branches) < 2:
+    @field_validator("branches")
+    @classmethod
+    def _several(cls, branches: tuple[tuple[Block, ...], ...]) -> tuple[tuple[Block, ...], ...]:
+        if len(branches) < 2:
             raise ValueError(
-                f"parallel has {len(self.branches)} branches; wanted at least 2, each a list of "
-                "layers"
+                f"got {len(branches)} of them; wanted 2 or more, each a list of layers"
             )
-        return self
+        return branches
 
     def build(self, signal: Signal) -> Parallel:
         """A `Parallel` for `signal`."""

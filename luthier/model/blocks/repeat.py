@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
-from luthier.errors import InputError
+from luthier.errors import SpecError
 from luthier.model.block import BlockSpec
 from luthier.model.chain import Chain
 from luthier.signal import Signal
@@ -43,10 +43,15 @@ class RepeatSpec(BlockSpec):
     """What is different in the first copy: values at dotted places below this block, such as
     `{layers.0.stride: 2}`."""
 
+    @field_validator("layers")
+    @classmethod
+    def _some(cls, layers: tuple[Block, ...]) -> tuple[Block, ...]:
+        if not layers:
+            raise ValueError("got no layers; wanted at least one, or no repeat")
+        return layers
+
     @model_validator(mode="after")
-    def _usable(self) -> Self:
-        if not self.layers:
-            raise ValueError("repeat has no layers; give at least one, or leave it out")
+    def _first_suits(self) -> Self:
         self.first_layers()
         return self
 
@@ -72,8 +77,9 @@ class RepeatSpec(BlockSpec):
             _set(data, dotted, value)
         try:
             return parse(type(self), data).layers
-        except InputError as error:
-            raise ValueError(f"first does not suit the layers: {error}") from None
+        except SpecError as error:
+            problems = (f"{problem.place}: {problem.message}" for problem in error.problems)
+            raise ValueError(f"first: {'; '.join(problems)}") from None
 
 
 class Repeat(nn.Module):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Self
 
 import torch.nn.functional as F
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 from torch import Tensor, nn
 
 from luthier.errors import ShapeError
@@ -58,10 +58,15 @@ class ResidualSpec(BlockSpec):
     drop_path: Share = 0.0
     """The probability that a sample skips the layers while training."""
 
+    @field_validator("layers")
+    @classmethod
+    def _some(cls, layers: tuple[Block, ...]) -> tuple[Block, ...]:
+        if not layers:
+            raise ValueError("got no layers; wanted at least one, or no residual")
+        return layers
+
     @model_validator(mode="after")
-    def _usable(self) -> Self:
-        if not self.layers:
-            raise ValueError("residual has no layers; give at least one, or leave it out")
+    def _norm_is_used(self) -> Self:
         if "projection_norm" in self.model_fields_set and self.shortcut != "projection":
             raise ValueError(
                 f"projection_norm belongs to shortcut: projection, not to {self.shortcut}; "

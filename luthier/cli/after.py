@@ -1,0 +1,107 @@
+"""What comes after training: evaluate, predict, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from luthier.cli import terminal
+
+if TYPE_CHECKING:
+    from luthier.evaluation.evaluate import Evaluation
+
+Run = Annotated[Path, typer.Argument(help="A run directory, or the name of one in runs/.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+
+
+def evaluate(
+    run: Run,
+    split: Annotated[
+        str | None,
+        typer.Option(help="train, validation or test; test, or validation where there is none."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure a run on a split, with confidence intervals.
+
+    Example: luthier evaluate runs/digits
+    """
+    from luthier.run.finished import load
+
+    finished = load(run)
+    with terminal.progress(quiet=json) as progress:
+        measured, evaluation = finished.evaluate(split, progress=progress)
+    if json:
+        metrics = {name: metric.to_json() for name, metric in evaluation.metrics.items()}
+        terminal.print_json({"run": str(run), "split": measured, "metrics": metrics})
+        return
+    _print_metrics(f"{finished.name}, on its {measured} split", evaluation)
+    terminal.say(f"Each example: {finished.directory.evaluation / measured}.parquet")
+
+
+def predict(
+    run: Run,
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Pictures, or folders of them.", metavar="FILE...")
+    ],
+    top: Annotated[int, typer.Option(min=1, help="How many classes to show for each.")] = 3,
+    json: Json = False,
+) -> None:
+    """Say what is in pictures.
+
+    Example: luthier predict runs/digits picture.png --json
+    """
+    from luthier.run.finished import load
+
+    found = load(run).predict(inputs, top=top)
+    if json:
+        terminal.print_json(found)
+        return
+    rows = [
+        (
+            item["input"],
+            item["label"],
+            f"{item['probability']:.1%}",
+            ", ".join(f"{other['label']} {other['probability']:.1%}" for other in item["top"][1:]),
+        )
+        for item in found
+    ]
+    terminal.print_table("", ("picture", "label", "probability", "else"), rows, right=(2,))
+
+
+def report(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Run directories, or names of runs in runs/.",
+            metavar="RUN...",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The page; RUN/report.html, or comparison.html for several runs."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a page about a run; of several runs, one that compares them with a paired test.
+
+    Example: luthier report runs/digits runs/digits2
+    """
+    from luthier.run.report import write_report
+
+    page = write_report(runs, out)
+    if json:
+        terminal.print_json({"report": str(page)})
+        return
+    terminal.say(f"The report: {page}")
+
+
+def _print_metrics(title: str, evaluation: Evaluation) -> None:
+    rows: list[Any] = [
+        (name, f"{metric.value:.4f}", f"{metric.low:.4f} to {metric.high:.4f}", f"{metric.n:,}")
+        for name, metric in evaluation.metrics.items()
+    ]
+    heads = ("metric", "value", "95 % interval", "examples")
+    terminal.print_table(title, heads, rows, right=(1, 2, 3))

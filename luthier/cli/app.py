@@ -1,0 +1,70 @@
+"""The verbs, and what a failure becomes: one clear message and an exit code.
+
+0 done · 1 failed · 2 the user's input is wrong · 75 stopped by a signal with its state saved.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from typer.exceptions import TyperException
+from typer.main import get_command
+
+from luthier.cli import after, before, doctor, terminal, train
+from luthier.errors import LuthierError
+
+INTERRUPTED_WITH_NOTHING_TO_SAVE = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help=(
+        "Design, train, evaluate and use neural networks from one recipe.\n\n"
+        "Start: luthier train recipes/digits.yaml"
+    ),
+)
+VERBS = (
+    before.new,
+    before.design,
+    before.check,
+    train.train,
+    after.evaluate,
+    after.predict,
+    after.report,
+    before.schema,
+    doctor.doctor,
+)
+for verb in VERBS:
+    app.command()(verb)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command and exits with its code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command.
+
+    Returns:
+        Its exit code.
+    """
+    try:
+        outcome = get_command(app).main(arguments, prog_name="luthier", standalone_mode=False)
+    except LuthierError as error:
+        terminal.complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        terminal.complain("stopped; there was nothing to save")
+        return INTERRUPTED_WITH_NOTHING_TO_SAVE
+    except BrokenPipeError:
+        # The reader has gone; Python must not complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except TyperException as error:
+        terminal.complain(f"{error.format_message()} (see luthier --help)")
+        return 2
+    return outcome if isinstance(outcome, int) else 0

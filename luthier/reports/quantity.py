@@ -1,0 +1,78 @@
+"""What the measured quantities are called, and what they mean, for people."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from luthier.metrics.interval import Metric
+from luthier.reports.amounts import decimals_of, number, percent
+
+_TOP = re.compile(r"top_(\d+)_accuracy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """A kind of number."""
+
+    title: str
+    is_share: bool = False
+    """Whether it is a share of one, shown in percent."""
+    is_schedule: bool = False
+    """Whether it was set beforehand: its shape over time counts, not its last value."""
+    meaning: str = ""
+    """One plain clause for a stranger."""
+
+    def show(self, value: float, decimals: int = 1) -> str:
+        """A value of it."""
+        return percent(value, decimals) if self.is_share else number(value)
+
+    def value(self, metric: Metric) -> str:
+        """The value, as exact as its interval allows."""
+        return self.show(metric.value, decimals_of(metric))
+
+    def interval(self, metric: Metric) -> str:
+        """The interval: `96.0 to 99.1 %`."""
+        if not self.is_share:
+            return f"{number(metric.low)} to {number(metric.high)}"
+        decimals = decimals_of(metric)
+        return f"{100 * metric.low:.{decimals}f} to {percent(metric.high, decimals)}"
+
+
+_KNOWN = {
+    "accuracy": Quantity(
+        title="Accuracy", is_share=True, meaning="how often the first answer is right"
+    ),
+    "macro_f1": Quantity(
+        title="Macro F1",
+        is_share=True,
+        meaning="precision and recall as one, each class weighing the same",
+    ),
+    "log_loss": Quantity(
+        title="Log loss", meaning="surprise at the right answer; 0 is sure and right"
+    ),
+    "calibration_error": Quantity(
+        title="Calibration error",
+        is_share=True,
+        meaning="how far stated confidence is from actual accuracy",
+    ),
+    "loss": Quantity(title="Loss", meaning="what training makes small"),
+    "learning_rate": Quantity(title="Learning rate", is_schedule=True),
+}
+
+
+def quantity(name: str) -> Quantity:
+    """The quantity of a metric's name; an unknown one is called by its name.
+
+    Example:
+        >>> quantity("top_5_accuracy").title, quantity("grad_norm").title
+        ('Top-5 accuracy', 'Grad norm')
+    """
+    if found := _TOP.fullmatch(name):
+        return Quantity(
+            title=f"Top-{found[1]} accuracy",
+            is_share=True,
+            meaning=f"how often the right answer is among the {found[1]} likeliest",
+        )
+    title = name.replace("_", " ").strip()
+    return _KNOWN.get(name) or Quantity(title=title[:1].upper() + title[1:])

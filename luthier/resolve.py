@@ -1,0 +1,96 @@
+"""Every `auto` of a recipe made a value, each with its reason."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from luthier.data.prepare import Prepared
+from luthier.errors import Problem, SpecError
+from luthier.placement.place import decide as decide_placement
+from luthier.recipe import Recipe
+from luthier.spec import Decision, plain
+
+USUAL_BATCH = 128
+LEAST_STEPS_AN_EPOCH = 20
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A recipe with no `auto` left."""
+
+    recipe: Recipe
+    decisions: tuple[Decision, ...]
+
+
+def resolve(recipe: Recipe, prepared: Prepared, earlier: Iterable[Decision] = ()) -> Resolved:
+    """`recipe` with a value for each `auto`.
+
+    Args:
+        recipe: As the user wrote it.
+        prepared: Its data, read.
+        earlier: What was decided when the run began; a resumed run keeps it, whatever the
+            machine.
+
+    Raises:
+        SpecError: If settings contradict each other now that the data is known.
+    """
+    kept = {decision.place: decision for decision in earlier}
+    made = (
+        *_path(recipe),
+        *prepared.decisions,
+        *_training(recipe, prepared),
+        *decide_placement(recipe.placement),
+    )
+    decisions = tuple(kept.get(decision.place, decision) for decision in made)
+    values: dict[str, Any] = {decision.place: decision.value for decision in decisions}
+    resolved = recipe.with_values(values)
+    _check(resolved, prepared)
+    return Resolved(resolved, decisions)
+
+
+def _path(recipe: Recipe) -> list[Decision]:
+    given = plain(recipe.data).get("path")
+    if given is None or Path(given).is_absolute():
+        return []
+    value = os.path.abspath(Path(given).expanduser())
+    return [Decision(place="data.path", value=value, reason=f"{given}, found from anywhere")]
+
+
+def _training(recipe: Recipe, prepared: Prepared) -> list[Decision]:
+    training = recipe.training
+    rows = len(prepared.train)
+    decisions = []
+    if training.batch_size == "auto":
+        size = min(USUAL_BATCH, 2 ** max(0, int(math.log2(max(1, rows / LEAST_STEPS_AN_EPOCH)))))
+        reason = f"{USUAL_BATCH}, or fewer so that {rows:,} rows make {LEAST_STEPS_AN_EPOCH} steps"
+        decisions.append(Decision(place="training.batch_size", value=size, reason=reason))
+    if training.workers == "auto":
+        workers = 1 if recipe.data.augment else 0
+        reason = (
+            "a thread augments while the network trains"
+            if workers
+            else "the rows lie in memory and are only gathered"
+        )
+        decisions.append(Decision(place="training.workers", value=workers, reason=reason))
+    return decisions
+
+
+def _check(recipe: Recipe, prepared: Prepared) -> None:
+    """What contradicts itself once the data is known: a setting that would not be used."""
+    problems = []
+    if prepared.validation is None:
+        for name, used in recipe.training.needs_validation().items():
+            problems.append(
+                Problem(
+                    place=f"training.{name}",
+                    message=f"got {used}, but there is no validation split to measure on; give "
+                    "data.split.validation a share, or leave this out",
+                )
+            )
+    if problems:
+        raise SpecError(problems)

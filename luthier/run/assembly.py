@@ -1,0 +1,65 @@
+"""The parts of a run put together: data, task, and the network between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from luthier.data.prepare import Prepared
+from luthier.errors import InputError
+from luthier.model.blueprint import Network, build
+from luthier.model.initialize import materialize
+from luthier.recipe import Recipe
+from luthier.run.model_folder import Blueprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assembly:
+    """A network that reads what the data gives and gives what the task reads."""
+
+    blueprint: Blueprint
+    network: Network
+    """On the meta device, unless Python code gave it."""
+
+
+def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None) -> Assembly:
+    """The network of a recipe, for its data and its task.
+
+    Args:
+        recipe: Its model may be missing where there is a module.
+        prepared: The data.
+        module: A person's own network; keeps the weights that it has.
+
+    Raises:
+        ShapeError: If a block cannot read what comes before it.
+        InputError: If there is no network, or two, or it gives what the task cannot read.
+    """
+    reads, classes = prepared.signal, len(prepared.classes)
+    if module is not None:
+        if recipe.model is not None:
+            raise InputError("model: the recipe has one, and network gives another; leave one out")
+        blueprint = Blueprint(reads=reads, model=None)
+        network = Network.of(module, reads)
+    elif recipe.model is None:
+        raise InputError("model: is missing; give layers, or in Python luthier.train(…, network=…)")
+    else:
+        trunk = build(recipe.model, reads)
+        auto = recipe.model.head == "auto"
+        head = recipe.task.head(trunk.gives, classes) if auto else ()
+        blueprint = Blueprint(reads=reads, model=recipe.model, head=head)
+        network = blueprint.network()
+    wanted = recipe.task.wants(classes)
+    if network.gives != wanted:
+        raise InputError(
+            f"model: the network gives {network.gives}, but {recipe.task.kind} with {classes} "
+            f"classes reads {wanted}; let the last layer give that, or leave head to auto"
+        )
+    return Assembly(blueprint=blueprint, network=network)
+
+
+def with_weights(assembly: Assembly, recipe: Recipe) -> Network:
+    """The network with its memory and its first weights, in canonical order on the CPU."""
+    if recipe.model is not None:
+        materialize(assembly.network, seed=recipe.training.seed, spec=recipe.model.initialize)
+    return assembly.network

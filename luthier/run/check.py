@@ -1,0 +1,75 @@
+"""What is wrong with a recipe and its data, before anything is spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from luthier.data.decoding import Progress
+from luthier.data.doctor import Finding, inspect
+from luthier.data.prepare import prepare
+from luthier.errors import DataError
+from luthier.recipe import Recipe
+from luthier.resolve import resolve
+from luthier.run.assembly import assemble
+from luthier.run.rows import splits_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What was found."""
+
+    recognised: str
+    splits: dict[str, int]
+    """Rows in each."""
+    classes: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> int:
+        """Findings that keep the recipe from being trained."""
+        return sum(finding.severity == "error" for finding in self.findings)
+
+    def sentence(self) -> str:
+        """What was read."""
+        if not self.splits:
+            return "The data could not be read."
+        rows = ", ".join(f"{count:,} {name}" for name, count in self.splits.items())
+        found = f"{len(self.findings)} finding{'s' if len(self.findings) != 1 else ''}"
+        return f"{self.recognised}: {rows}; {self.classes} classes. {found}."
+
+    def to_json(self) -> dict[str, Any]:
+        """As `check --json` prints it."""
+        return {
+            "recognised": self.recognised,
+            "splits": self.splits,
+            "classes": self.classes,
+            "findings": [
+                {"severity": found.severity, "message": found.message, "files": list(found.files)}
+                for found in self.findings
+            ],
+        }
+
+
+def check_recipe(recipe: Recipe, progress: Progress | None = None) -> Checked:
+    """Reads the data, builds the network, and says what is wrong.
+
+    Raises:
+        InputError: If the recipe contradicts itself or its data; what is wrong with the data
+            alone is among the findings.
+    """
+    findings = inspect(recipe.data, progress=progress)
+    try:
+        lenient = recipe.data.model_copy(update={"on_error": "skip"})
+        prepared = prepare(lenient, seed=recipe.training.seed, progress=progress)
+    except DataError:
+        return Checked(recognised="", splits={}, classes=0, findings=tuple(findings))
+    resolve(recipe, prepared)
+    if recipe.model is not None:
+        assemble(recipe, prepared)
+    return Checked(
+        recognised=prepared.recognised,
+        splits={name: len(rows) for name, rows in splits_of(prepared).items()},
+        classes=len(prepared.classes),
+        findings=tuple(findings),
+    )

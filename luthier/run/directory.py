@@ -1,0 +1,147 @@
+"""The run directory: where everything of a run lies, and what is written there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from luthier.checkpoint.files import Files, write_file
+from luthier.errors import InputError, nearest
+from luthier.recipe import Recipe
+from luthier.spec import Decision, plain
+from luthier.yaml_source import read_yaml, write_yaml
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The names in a run directory."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe as it was given."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def resolved(self) -> Path:
+        """The recipe with every `auto` made a value, each with its reason."""
+        return self.path / "resolved.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """A JSON object a line: what training logged."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """`step-000100/` and so on."""
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The finished model."""
+        return self.path / "model"
+
+    @property
+    def evaluation(self) -> Path:
+        """`test.json` and `test.parquet` and so on."""
+        return self.path / "evaluation"
+
+    @property
+    def facts(self) -> Path:
+        """What is known of the run beside its recipe: machine, times, data, outcome."""
+        return self.path / "facts.json"
+
+    @property
+    def report(self) -> Path:
+        """The page for people."""
+        return self.path / "report.html"
+
+    @property
+    def entries(self) -> tuple[Path, ...]:
+        """All that luthier writes here; resolved.yaml, which makes it a run, first."""
+        return (
+            self.resolved,
+            self.recipe,
+            self.facts,
+            self.metrics,
+            self.checkpoints,
+            self.model,
+            self.evaluation,
+            self.report,
+        )
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a run here already."""
+        return self.resolved.exists() or self.checkpoints.exists() or self.model.exists()
+
+    def read_recipe(self) -> Recipe:
+        """The recipe as it was given."""
+        return Recipe.read(self.recipe)
+
+    def read_resolved(self) -> Recipe:
+        """The recipe with no `auto` left."""
+        return Recipe.read(self.resolved)
+
+    def read_decisions(self) -> tuple[Decision, ...]:
+        """What was decided for each `auto`."""
+        return tuple(Decision(**item) for item in self.read_facts().get("decisions", []))
+
+    def read_facts(self) -> dict[str, Any]:
+        """What is known of the run; empty before it began."""
+        if not self.facts.exists():
+            return {}
+        facts: dict[str, Any] = json.loads(self.facts.read_text(encoding="utf-8"))
+        return facts
+
+    def add_facts(self, facts: Mapping[str, Any], files: Files) -> None:
+        """Adds to what is known of the run."""
+        text = json.dumps({**self.read_facts(), **facts}, indent=2, ensure_ascii=False)
+        write_file(self.facts, text.encode() + b"\n", files)
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The rows that training logged, in order; a torn last line is left out."""
+        if not self.metrics.exists():
+            return []
+        rows = []
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return rows
+
+
+def find_run(path: Path | str) -> RunDirectory:
+    """The run at `path`, or the one of that name in `runs/`.
+
+    Raises:
+        InputError: If there is none; with the nearest run that is there.
+    """
+    given = Path(path)
+    for candidate in (given, RUNS / given):
+        if (candidate / "resolved.yaml").exists():
+            return RunDirectory(candidate)
+    if given.is_file():
+        raise InputError(f"{given}: is a file; wanted a run directory such as runs/digits")
+    known = [str(found.parent) for found in sorted(RUNS.glob("*/resolved.yaml"))]
+    hint = nearest(str(given), known) if known else "; train one first: luthier train RECIPE"
+    raise InputError(f"{given}: no run is there{hint}")
+
+
+def annotated(recipe: Recipe, decisions: Sequence[Decision]) -> str:
+    """`recipe` as YAML, with the reason behind each value that was decided."""
+    text = write_yaml(plain(recipe), width=10_000)  # one line a value: a reason finds its line
+    lines = read_yaml(text, "resolved.yaml").lines
+    rows = text.splitlines()
+    for decision in decisions:
+        row = lines[tuple(decision.place.split("."))] - 1
+        rows[row] += f"  # {decision.reason}"
+    return "\n".join(rows) + "\n"

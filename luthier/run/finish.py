@@ -1,0 +1,104 @@
+"""The end of a run: the finished model, its scores, its report."""
+
+from __future__ import annotations
+
+from luthier.checkpoint.files import DISK, write_file
+from luthier.evaluation.evaluate import Evaluation, evaluate
+from luthier.evaluation.storage import write_evaluation
+from luthier.reports.run_report import run_report
+from luthier.reports.summary import summary
+from luthier.run.card import model_card
+from luthier.run.model_folder import write_model
+from luthier.run.report import report_data
+from luthier.run.rows import choose_split
+from luthier.run.session import Session
+from luthier.training.loop import Fitted
+
+EVALUATION_ROWS = 512
+
+
+def finish(session: Session, fitted: Fitted) -> None:
+    """Writes the finished model, measures it, and writes the report.
+
+    Args:
+        session: Its learner has the weights of the last step.
+        fitted: How the training ended.
+
+    Raises:
+        StorageError: If the disk refuses.
+        DivergedError: If the finished network's losses are not finite.
+    """
+    directory, prepared, recipe = session.directory, session.prepared, session.recipe
+    step = _take_the_best(session, fitted)
+    with session.learner.finishing():
+        split, examples = choose_split(prepared)
+        evaluation = evaluate(
+            session.learner.placed, session.task, examples, batch_rows=EVALUATION_ROWS
+        )
+    write_evaluation(evaluation, directory.evaluation, split)
+    directory.add_facts(_facts(session, fitted, step, split, evaluation), DISK)
+    write_model(
+        directory.model,
+        weights=session.learner.finished(),
+        blueprint=session.assembly.blueprint,
+        task=recipe.task,
+        classes=prepared.classes,
+        preprocessing=prepared.preprocessing,
+        card=model_card(recipe, prepared, evaluation, split),
+        files=DISK,
+    )
+    data = report_data(directory, prepared)
+    directory.add_facts({"sentence": summary(data)}, DISK)
+    write_file(directory.report, run_report(data).encode())
+
+
+def _take_the_best(session: Session, fitted: Fitted) -> int:
+    """Puts the weights of the best evaluation back, where the recipe wants it.
+
+    Returns:
+        The step whose weights the finished model has.
+    """
+    best = fitted.state.best_step
+    if not session.recipe.training.keep_best or best is None or best == fitted.state.step:
+        return fitted.state.step
+    found = session.store.open(best)
+    session.learner.load({key: found.tensors(key) for key in found.keys})
+    return best
+
+
+def _facts(
+    session: Session, fitted: Fitted, step: int, split: str, evaluation: Evaluation
+) -> dict[str, object]:
+    state = fitted.state
+    batch_size = session.recipe.training.batch_size
+    assert isinstance(batch_size, int)
+    notes = []
+    if split == "train":
+        notes.append("Measured on the training pictures, since the data has no others.")
+    if state.skipped:
+        notes.append(f"{state.skipped} steps were skipped: their loss or gradient was not finite.")
+    if session.prepared.skipped:
+        notes.append(f"{len(session.prepared.skipped)} files could not be used and were left out.")
+    if step != state.step:
+        notes.append(f"The weights are those of step {step:,}, the best on the validation split.")
+    return {
+        "evaluated": split,
+        "timing": {
+            "seconds": state.seconds,
+            "steps": state.step,
+            "epochs": state.rows / len(session.prepared.train),
+            "examples_per_second": state.rows_per_second,
+            "waiting_share": state.waiting_share,
+        },
+        "outcome": {
+            "steps": state.step,
+            "weights_of_step": step,
+            "stopped_by": fitted.reason,
+            "seconds": state.seconds,
+            "images_per_second": state.rows_per_second,
+            "waiting_share": state.waiting_share,
+            "split": split,
+            "metrics": {name: metric.to_json() for name, metric in evaluation.metrics.items()},
+        },
+        "notes": notes,
+    }

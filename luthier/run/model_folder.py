@@ -1,0 +1,181 @@
+"""The finished model: a folder that holds all that its use needs, and no code.
+
+model.safetensors     the weights, in canonical order
+network.json          the blueprint: what it reads, its layers and head
+task.json             what it does: the task, the classes
+preprocessing.json    how a picture becomes its input
+README.md             the model card
+manifest.json         size and SHA-256 of each file
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor, nn
+
+from luthier.checkpoint.document import to_json
+from luthier.checkpoint.files import Files
+from luthier.checkpoint.folder import Content, Folder, read_folder, write_folder
+from luthier.checkpoint.manifest import DamagedError
+from luthier.checkpoint.weights import write_tensors
+from luthier.data.image import Preprocessing
+from luthier.errors import InputError, RunError
+from luthier.model.blocks import Block
+from luthier.model.blueprint import LayersSpec, Network, build
+from luthier.signal import Signal
+from luthier.spec import Many, parse, plain
+from luthier.tasks import TaskSpec
+
+FORMAT = 1
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blueprint:
+    """What a network is built from, beside its weights."""
+
+    reads: Signal
+    model: LayersSpec | None
+    """None where Python code gave the network."""
+    head: tuple[Any, ...] = ()
+
+    def network(self) -> Network:
+        """The network, on the meta device."""
+        assert self.model is not None
+        return build(self.model, self.reads, self.head)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedModel:
+    """A model that was read back."""
+
+    network: Network
+    task: TaskSpec
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+
+
+def write_model(
+    target: Path,
+    *,
+    weights: Mapping[str, Tensor],
+    blueprint: Blueprint,
+    task: TaskSpec,
+    classes: tuple[str, ...],
+    preprocessing: Preprocessing,
+    card: str,
+    files: Files,
+) -> Folder:
+    """Writes the folder `target`, whole or not at all.
+
+    Raises:
+        StorageError: The disk refused; what was there before is whole.
+    """
+    network = {
+        "format": FORMAT,
+        "reads": {"form": blueprint.reads.form, "shape": list(blueprint.reads.shape)},
+        "model": None if blueprint.model is None else plain(blueprint.model),
+        "head": [plain(block) for block in blueprint.head],
+    }
+    contents: dict[str, Content] = {
+        WEIGHTS: partial(write_tensors, weights),
+        "network.json": to_json(network),
+        "task.json": to_json({"task": plain(task), "classes": list(classes)}),
+        "preprocessing.json": to_json(preprocessing.model_dump(mode="json")),
+        "README.md": card.encode(),
+    }
+    return write_folder(target, contents, files)
+
+
+def read_model(path: Path, network: nn.Module | None = None) -> FinishedModel:
+    """The model in the folder `path`, every file of it checked.
+
+    Args:
+        path: The folder.
+        network: The module that Python code gave when it was trained; none for a network that
+            the folder describes.
+
+    Raises:
+        RunError: A file of it is damaged, or of a newer luthier.
+        InputError: It needs, or has no use for, the module.
+    """
+    try:
+        return _read(read_folder(path), network)
+    except DamagedError as error:
+        raise RunError(f"{path} is damaged: {error}; train again, or bring back a copy") from None
+
+
+def read_network(path: Path) -> Network | None:
+    """The network of the model in `path`, on the meta device; none if Python code gave it."""
+    blueprint = _blueprint(read_folder(path, verify=False))
+    return None if blueprint.model is None else blueprint.network()
+
+
+def _blueprint(folder: Folder) -> Blueprint:
+    about = folder.json("network.json")
+    if about["format"] != FORMAT:
+        raise RunError(
+            f"{folder.path} has the format {about['format']}, this luthier reads {FORMAT}; "
+            "update luthier"
+        )
+    source = str(folder.path)
+    given = about["model"]
+    return Blueprint(
+        reads=Signal(about["reads"]["form"], tuple(about["reads"]["shape"])),
+        model=None if given is None else parse(LayersSpec, given, source=source),
+        head=TypeAdapter(Many[Block]).validate_python(about["head"]),
+    )
+
+
+def _read(folder: Folder, module: nn.Module | None) -> FinishedModel:
+    blueprint = _blueprint(folder)
+    if blueprint.model is None:
+        if module is None:
+            raise InputError(
+                f"{folder.path} was trained with a network of your own code; load it in Python "
+                "with luthier.load(run, network=module)"
+            )
+        network = Network.of(module, blueprint.reads)
+    elif module is not None:
+        raise InputError(f"{folder.path} describes its own network; leave network out")
+    else:
+        network = blueprint.network()
+        network.to_empty(device="cpu")
+    load_weights(network, folder.tensors(WEIGHTS), str(folder.path))
+    about_task = folder.json("task.json")
+    return FinishedModel(
+        network=network,
+        task=parse(TaskSpec, about_task["task"], source=str(folder.path)),
+        classes=tuple(about_task["classes"]),
+        preprocessing=parse(Preprocessing, folder.json("preprocessing.json")),
+    )
+
+
+@torch.no_grad()
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Copies `weights`, in canonical order, into a network that is not placed yet.
+
+    Raises:
+        RunError: If a weight is missing, unknown or of another shape.
+    """
+    own = network.state_dict()
+    missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+    if missing or unknown:
+        raise RunError(
+            f"{source} does not fit the network: missing {missing[:3] or 'nothing'}, "
+            f"unknown {unknown[:3] or 'nothing'}"
+        )
+    for name, tensor in own.items():
+        if tensor.shape != weights[name].shape:
+            raise RunError(
+                f"{source} does not fit the network: {name} is {tuple(weights[name].shape)}, "
+                f"wanted {tuple(tensor.shape)}"
+            )
+        tensor.copy_(weights[name])

@@ -1,0 +1,216 @@
+"""From a recipe to a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from luthier.checkpoint.files import DISK, remove_tree, write_file
+from luthier.checkpoint.lock import RunLock
+from luthier.checkpoint.probe import probe
+from luthier.checkpoint.store import Store
+from luthier.data.prepare import Prepared, prepare
+from luthier.errors import InputError, Interrupted
+from luthier.evaluation.evaluate import Evaluation, evaluate
+from luthier.placement.allocator import keep_freed_memory
+from luthier.placement.machine import machine
+from luthier.recipe import Recipe
+from luthier.resolve import Resolved, resolve
+from luthier.run.assembly import assemble
+from luthier.run.directory import RUNS, RunDirectory, annotated
+from luthier.run.finish import EVALUATION_ROWS, finish
+from luthier.run.finished import Run, load
+from luthier.run.resuming import must_be_same
+from luthier.run.rows import must_be_same_data, splits_of
+from luthier.run.session import Session, open_session
+from luthier.run.watching import Silent, Watching
+from luthier.training.callbacks import Callbacks
+from luthier.training.events import Hook
+from luthier.training.loop import Fitted, fit
+from luthier.training.schedule import schedule_for
+from luthier.training.signals import stop_on_signals
+from luthier.training.state import LoopState
+
+
+def train(
+    recipe: Recipe | Mapping[str, Any] | Path | str,
+    *,
+    out: Path | str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    network: nn.Module | None = None,
+    watching: Watching | None = None,
+    hooks: Sequence[Hook] = (),
+) -> Run:
+    """Trains a network, evaluates it on the test split, and writes its report.
+
+    Args:
+        recipe: A recipe, its plain data, or its file.
+        out: The run directory; none means `runs/NAME`.
+        resume: Goes on from the newest valid checkpoint; begins where there is none yet.
+        overwrite: Removes a run that is there already.
+        network: A module of one's own, instead of the recipe's model. It is trained in place,
+            and reads `(B, *shape)` as the data gives it.
+        watching: How the person at the terminal is told; none tells nothing.
+        hooks: Are told each event of the training.
+
+    Raises:
+        InputError: If the recipe or the data cannot be used; nothing is written then.
+        StorageError: If the disk refuses; the last checkpoint is whole.
+        DivergedError: If losses or gradients stay non-finite; the last checkpoint is good.
+        Interrupted: If a signal asked to stop; the state is saved.
+
+    Example:
+        run = luthier.train("recipes/digits.yaml")
+        run.predict(["three.png"])
+    """
+    recipe = _recipe(recipe)
+    watching = watching or Silent()
+    directory = RunDirectory(Path(out) if out is not None else RUNS / recipe.name)
+    _must_be_free(directory, resume, overwrite)
+    keep_freed_memory()
+    resuming = resume and directory.begun
+    if resuming:
+        must_be_same(recipe, directory)
+    with watching.reading() as progress:
+        prepared = prepare(recipe.data, seed=recipe.training.seed, progress=progress)
+    resolved = resolve(recipe, prepared, directory.read_decisions() if resuming else ())
+    assembly = assemble(resolved.recipe, prepared, network)
+    with RunLock(directory.path):
+        if overwrite:
+            _clear(directory)
+        _begin(directory, recipe, resolved, prepared, resuming)
+        session = open_session(directory, resolved, prepared, assembly)
+        fitted = _fit(session, resuming, watching, hooks)
+        if fitted is not None:
+            finish(session, fitted)
+    return load(directory.path, network)
+
+
+def _recipe(given: Recipe | Mapping[str, Any] | Path | str) -> Recipe:
+    if isinstance(given, Recipe):
+        return given
+    return Recipe.of(given) if isinstance(given, Mapping) else Recipe.read(given)
+
+
+def _must_be_free(directory: RunDirectory, resume: bool, overwrite: bool) -> None:
+    path = directory.path
+    if resume and overwrite:
+        raise InputError("got both --resume and --overwrite; give one of them")
+    if path.is_file():
+        raise InputError(f"{path}: is a file; wanted a run directory, choose another --out")
+    if directory.begun and not (resume or overwrite):
+        raise InputError(
+            f"{path}: holds a run already; go on with it with --resume, remove it with "
+            "--overwrite, or choose another --out"
+        )
+    known = {".lock", *(entry.name for entry in directory.entries)}
+    if path.is_dir() and not directory.begun and {e.name for e in path.iterdir()} - known:
+        raise InputError(f"{path}: holds files that are no run; choose another --out")
+
+
+def _clear(directory: RunDirectory) -> None:
+    for entry in directory.entries:
+        if entry.exists():
+            remove_tree(entry)
+
+
+def _begin(
+    directory: RunDirectory,
+    recipe: Recipe,
+    resolved: Resolved,
+    prepared: Prepared,
+    resuming: bool,
+) -> None:
+    """Writes down what the run is, before the first step."""
+    if resuming:
+        must_be_same_data(directory, prepared)
+    write_file(directory.recipe, recipe.to_yaml().encode())
+    facts = {
+        "decisions": [vars(decision) for decision in resolved.decisions],
+        "machine": machine(),
+        "data": {
+            "recognised": prepared.recognised,
+            "fingerprint": prepared.fingerprint,
+            "splits": {name: len(rows) for name, rows in splits_of(prepared).items()},
+            "classes": list(prepared.classes),
+            "skipped": [list(item) for item in prepared.skipped],
+        },
+    }
+    directory.add_facts(facts, DISK)
+    # Last, for it is what makes the directory a run.
+    text = annotated(resolved.recipe, resolved.decisions)
+    write_file(directory.resolved, text.encode())
+
+
+def _fit(
+    session: Session, resuming: bool, watching: Watching, hooks: Sequence[Hook]
+) -> Fitted | None:
+    """Trains, and returns how it ended; none where all was done before."""
+    settings, store, learner = session.recipe.training, session.store, session.learner
+    start = _start(session, watching) if resuming else None
+    if start is not None and start.step >= session.total_steps and session.directory.model.exists():
+        watching.say(f"{session.directory.path} is complete already: {start.step:,} steps.")
+        return None
+    probe(store.directory, session.checkpoint_bytes(), keep=settings.keep_checkpoints + 1)
+
+    def save(state: LoopState) -> None:
+        if settings.keep_best:
+            store.pin(state.best_step)
+        store.save(state.step, learner.tensors(), state.to_json())
+
+    validation = session.prepared.validation
+
+    def measure() -> Evaluation:
+        assert validation is not None
+        return evaluate(learner.placed, session.task, validation, batch_rows=EVALUATION_ROWS)
+
+    with stop_on_signals() as stop, watching.training(session) as told:
+        fitted = fit(
+            learner,
+            session.task,
+            session.loader,
+            schedule_for(session.recipe.schedule, session.total_steps),
+            settings,
+            start=start,
+            callbacks=Callbacks(
+                evaluate=measure if validation is not None else None,
+                save=save,
+                hooks=(*told, *hooks),
+                stop=stop,
+            ),
+        )
+    _warn(store, watching)
+    if fitted.reason == "signal":
+        path = session.directory.path
+        raise Interrupted(
+            f"stopped by {stop.requested} after step {fitted.state.step:,} of "
+            f"{session.total_steps:,}; all is saved; go on with: "
+            f"luthier train {session.directory.recipe} --out {path} --resume"
+        )
+    return fitted
+
+
+def _start(session: Session, watching: Watching) -> LoopState | None:
+    """The state of the newest valid checkpoint, its tensors loaded."""
+    store = session.store
+    found = store.newest()
+    _warn(store, watching)
+    if found is None:
+        watching.say("There is no checkpoint yet: beginning at the first step.")
+        return None
+    session.learner.load({key: found.tensors(key) for key in found.keys})
+    state = LoopState.from_json(found.state)
+    if session.recipe.training.keep_best:
+        store.pin(state.best_step)
+    watching.say(f"Going on from {found.path}.")
+    return state
+
+
+def _warn(store: Store, watching: Watching) -> None:
+    for warning in store.warnings:
+        watching.warn(warning)
+    store.warnings.clear()

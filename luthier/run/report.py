@@ -1,0 +1,113 @@
+"""The report of a run, from what lies in its directory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from luthier.checkpoint.files import write_file
+from luthier.data.prepare import Prepared
+from luthier.errors import InputError
+from luthier.evaluation.storage import read_evaluation
+from luthier.planner.count import count
+from luthier.planner.drawing import draw
+from luthier.reports.comparison_report import comparison_report
+from luthier.reports.data import Curve, ReportData, Timing
+from luthier.reports.mistakes import picture_ids
+from luthier.reports.run_report import run_report
+from luthier.run.directory import RunDirectory, find_run
+from luthier.run.model_folder import read_network
+from luthier.run.rows import choose_split, data_of
+from luthier.spec import plain
+
+
+def write_report(runs: Sequence[Path | str], out: Path | None = None) -> Path:
+    """Writes the page of a run, or one that compares several.
+
+    Args:
+        runs: Run directories, or names of runs in `runs/`.
+        out: The page; none means `RUN/report.html`, or `comparison.html` for several.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: If a run is not there or not finished, or runs cannot be compared.
+    """
+    found = [find_run(run) for run in runs]
+    data = [report_data(directory) for directory in found]
+    if len(found) == 1:
+        page, path = run_report(data[0]), out or found[0].report
+    else:
+        page, path = comparison_report(data), out or Path("comparison.html")
+    write_file(path, page.encode())
+    return path
+
+
+def report_data(directory: RunDirectory, prepared: Prepared | None = None) -> ReportData:
+    """What the report of a run is made from.
+
+    Args:
+        directory: The run.
+        prepared: Its data, where that was read already.
+    """
+    facts = directory.read_facts()
+    if "timing" not in facts:
+        raise InputError(f"{directory.path}: its training is not finished; go on with --resume")
+    recipe = directory.read_resolved()
+    evaluated = facts["evaluated"]
+    evaluation = read_evaluation(directory.evaluation, evaluated)
+    if prepared is None:
+        prepared = data_of(directory)
+    _, examples = choose_split(prepared, evaluated)
+    ids = picture_ids(evaluation.columns)
+    network = read_network(directory.model)
+    return ReportData(
+        name=recipe.name,
+        evaluation=evaluation,
+        split=evaluated,
+        classes=tuple(facts["data"]["classes"]),
+        timing=Timing(**facts["timing"]),
+        device=str(recipe.placement.device),
+        machine=facts["machine"],
+        recipe=directory.recipe.read_text(encoding="utf-8"),
+        resolved=plain(recipe),
+        decisions=directory.read_decisions(),
+        counts=None if network is None else count(network),
+        drawing="" if network is None else draw(network),
+        curves=_curves(directory.read_metrics()),
+        splits=facts["data"]["splits"],
+        pictures={int(row): examples.pictures(np.array([row]))[0] for row in ids},
+        commands=(f"luthier train {directory.resolved} --out runs/again",),
+        notes=tuple(facts["notes"]),
+    )
+
+
+def _curves(rows: Sequence[dict[str, Any]]) -> tuple[Curve, ...]:
+    """Loss, metrics and learning rate over the steps."""
+    train = [row for row in rows if row["event"] == "logged"]
+    measured = [row for row in rows if row["event"] == "evaluated"]
+    curves = [
+        _curve("loss", "train", train, [row["loss"] for row in train]),
+        _curve("loss", "validation", measured, [row["loss"]["value"] for row in measured]),
+        _curve("learning_rate", "train", train, [row["learning_rate"] for row in train]),
+    ]
+    headlines = {row["headline"] for row in measured}
+    for name in sorted(headlines):
+        values = [row["metrics"][name]["value"] for row in measured]
+        curves.append(_curve(name, "validation", measured, values))
+    return tuple(curve for curve in curves if len(curve.steps))
+
+
+def _curve(
+    quantity: str, series: str, rows: Sequence[dict[str, Any]], values: Sequence[float | None]
+) -> Curve:
+    return Curve(
+        quantity=quantity,
+        series=series,
+        steps=np.array([row["step"] for row in rows]),
+        values=np.array([np.nan if value is None else value for value in values]),
+    )

@@ -1,0 +1,57 @@
+"""The data of a run, which must be what it was."""
+
+from __future__ import annotations
+
+from luthier.data.decoding import Progress
+from luthier.data.pictures import PictureExamples
+from luthier.data.prepare import Prepared, prepare
+from luthier.errors import InputError
+from luthier.run.directory import RunDirectory
+
+SPLITS = ("test", "validation", "train")
+"""In the order in which a split is chosen to measure on."""
+
+
+def data_of(directory: RunDirectory, progress: Progress | None = None) -> Prepared:
+    """The data that a run was trained on.
+
+    Raises:
+        DataError: If it is gone or damaged.
+        InputError: If it is no longer what it was.
+    """
+    recipe = directory.read_resolved()
+    prepared = prepare(recipe.data, seed=recipe.training.seed, progress=progress)
+    must_be_same_data(directory, prepared)
+    return prepared
+
+
+def must_be_same_data(directory: RunDirectory, prepared: Prepared) -> None:
+    """Refuses data that is not what the run began with.
+
+    Raises:
+        InputError: If a pixel, a label or a split differs.
+    """
+    if prepared.fingerprint != directory.read_facts()["data"]["fingerprint"]:
+        raise InputError(
+            f"the data is not what it was when {directory.path} began: pictures, labels or splits "
+            "differ; bring it back, or train another run"
+        )
+
+
+def splits_of(prepared: Prepared) -> dict[str, PictureExamples]:
+    """The splits that there are, train first."""
+    named = {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}
+    return {name: examples for name, examples in named.items() if examples is not None}
+
+
+def choose_split(prepared: Prepared, name: str | None = None) -> tuple[str, PictureExamples]:
+    """A split by name; none takes the first of test, validation and train that is there.
+
+    Raises:
+        InputError: If the data has no such split.
+    """
+    there = splits_of(prepared)
+    chosen = name or next(split for split in SPLITS if split in there)
+    if chosen not in there:
+        raise InputError(f'got the split "{chosen}"; the data has {", ".join(there)}')
+    return chosen, there[chosen]

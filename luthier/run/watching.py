@@ -1,0 +1,48 @@
+"""How the person who started a run is told about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from luthier.data.decoding import Progress
+from luthier.run.session import Session
+from luthier.training.events import Hook
+
+
+class Watching(Protocol):
+    """Who tells the person."""
+
+    def say(self, text: str) -> None:
+        """A line."""
+
+    def warn(self, text: str) -> None:
+        """A line that should not be overlooked."""
+
+    def reading(self) -> AbstractContextManager[Progress | None]:
+        """Around the reading of the data; gives what is told how far it is."""
+
+    def training(self, session: Session) -> AbstractContextManager[tuple[Hook, ...]]:
+        """Around the training; gives the hooks that are told its events."""
+
+
+class Silent:
+    """Tells nobody; for programs."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+    def warn(self, text: str) -> None:
+        """Nothing."""
+
+    @contextmanager
+    def reading(self) -> Iterator[Progress | None]:
+        """Nothing."""
+        yield None
+
+    @contextmanager
+    def training(self, session: Session) -> Iterator[tuple[Hook, ...]]:
+        """Nothing."""
+        del session
+        yield ()

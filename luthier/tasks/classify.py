@@ -1,0 +1,244 @@
+"""Classify: one of several classes for each input.
+
+Dimension key, for the whole file:
+    B  batch      K  classes      N  the likeliest classes that are kept
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from luthier.data.examples import Samples
+from luthier.errors import Problem, ShapeError, SpecError, nearest
+from luthier.metrics.classification import classification_details, classification_metrics
+from luthier.metrics.interval import Metric
+from luthier.model.blocks.dense import DenseSpec
+from luthier.model.blocks.pool import GlobalPoolSpec
+from luthier.signal import Signal
+from luthier.spec import Spec
+from luthier.tasks.task import Columns, Loss
+
+PREDICTED = 10
+"""The most classes that a prediction names."""
+
+Weight = Annotated[float, Field(ge=0)]
+
+
+class ClassifySpec(Spec):
+    """One class for each input, by cross-entropy."""
+
+    kind: Literal["classify"] = "classify"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """The share of the target that is spread over all classes; keeps the network from certainty."""
+    class_weights: Literal["none", "balanced"] | dict[str, Weight] = "none"
+    """How much the rows of each class count in training: all the same; balanced, so that each
+    class counts as much as the others; or a weight for each class by its name, 1 where it has
+    none."""
+    top_k: int = Field(default=5, ge=1)
+    """Top-k accuracy counts a prediction as right if the label is among the k likeliest."""
+
+    def head(self, signal: Signal, classes: int) -> tuple[DenseSpec | GlobalPoolSpec, ...]:
+        """The blocks that turn `signal`, the last layer's output, into a score for each class.
+
+        Raises:
+            ShapeError: If it is tokens.
+        """
+        match signal.form:
+            case "vector":
+                return (DenseSpec(width=classes),)
+            case "image" | "sequence":
+                return (GlobalPoolSpec(), DenseSpec(width=classes))
+            case "tokens":
+                raise ShapeError(f"classify reads a vector, an image or a sequence, got {signal}")
+
+    def wants(self, classes: int) -> Signal:
+        """What the loss reads of one sample."""
+        return Signal("vector", (classes,))
+
+    def build(self, classes: Sequence[str], class_counts: Sequence[int] | None = None) -> Classify:
+        """The task for the `classes`; the training rows of each are needed only for training.
+
+        Raises:
+            SpecError: If a weight is given for a class that there is not, or all weights are 0.
+        """
+        return Classify(self, classes, class_counts)
+
+
+@dataclass(frozen=True)
+class ClassifyBatch:
+    """Inputs and what they are."""
+
+    inputs: Tensor
+    """`(B, *signal.shape)`."""
+    targets: Tensor
+    """`(B,)` class numbers, or `(B, K)` shares."""
+    ids: Tensor
+    """`(B,)` row numbers."""
+
+    @property
+    def size(self) -> int:
+        """Rows."""
+        return len(self.inputs)
+
+    def to(self, device: torch.device) -> ClassifyBatch:
+        """The same batch on `device`; the ids, which only people read, stay."""
+        if self.inputs.device == device:
+            return self
+        return ClassifyBatch(
+            self.inputs.to(device, non_blocking=True),
+            self.targets.to(device, non_blocking=True),
+            self.ids,
+        )
+
+
+class Classify:
+    """Cross-entropy of the softmax of a score for each class.
+
+    With class weights w the loss of a row of class y is `w[y] * -log p[y]`, and the count is the
+    sum of the weights `w[y]`: the mean of a batch is the weighted one. Where mixup or cutmix
+    gives a row shares of classes, it is that sum over the shares. Label smoothing e first makes
+    the shares `(1 - e) * share + e / K`; the weight of a row is that of its own classes.
+
+    Args:
+        spec: The settings.
+        classes: Their names, by number.
+        class_counts: Training rows of each class; none where it will not be trained.
+    """
+
+    headline = "accuracy"
+    higher_is_better = True
+
+    def __init__(
+        self, spec: ClassifySpec, classes: Sequence[str], class_counts: Sequence[int] | None
+    ) -> None:
+        self.spec = spec
+        self.classes = tuple(classes)
+        self._weights = _weights(spec.class_weights, self.classes, class_counts)
+        self._needs_counts = spec.class_weights == "balanced" and class_counts is None
+        self._weights_like: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+
+    def collate(self, samples: Samples) -> ClassifyBatch:
+        """Samples as a batch."""
+        return ClassifyBatch(samples.inputs, samples.targets, samples.ids)
+
+    def loss(self, network: nn.Module, batch: ClassifyBatch) -> Loss:
+        """One forward pass and its loss."""
+        assert not self._needs_counts, "balanced weights need the training rows of each class"
+        y_BK = network(batch.inputs)
+        # In 32 bits at least, whatever the network was run in.
+        y_BK = y_BK.to(torch.promote_types(y_BK.dtype, torch.float32))
+        targets, weights_K = batch.targets, self._weights_for(y_BK)
+        if targets.ndim == 2:
+            targets = targets.to(y_BK.dtype)
+        loss_sum = F.cross_entropy(
+            y_BK,
+            targets,
+            weight=weights_K,
+            reduction="sum",
+            label_smoothing=self.spec.label_smoothing,
+        )
+        return Loss(loss_sum, _count(targets, weights_K, loss_sum))
+
+    def decode(self, output: Tensor, batch: ClassifyBatch) -> Columns:
+        """What the network says of each example.
+
+        `id`, `label`, `predicted` (class numbers), `probability` (of the predicted class),
+        `probability_of_label`, `loss` (with label smoothing, without class weights), `top` (the
+        likeliest classes, `(B, N)`) and `top_probability`.
+        """
+        labels_B = batch.targets.cpu()
+        assert labels_B.ndim == 1, "an evaluation reads rows that are not mixed"
+        y_BK = output.detach().cpu().double()
+        p_BK = y_BK.softmax(1)
+        p_BN, top_BN = p_BK.topk(min(self.spec.top_k, len(self.classes)), 1)
+        loss_B = F.cross_entropy(
+            y_BK, labels_B, reduction="none", label_smoothing=self.spec.label_smoothing
+        )
+        return {
+            "id": batch.ids.cpu().numpy(),
+            "loss": loss_B.numpy(),
+            "label": labels_B.numpy(),
+            "predicted": top_BN[:, 0].numpy(),
+            "probability": p_BN[:, 0].numpy(),
+            "probability_of_label": p_BK.gather(1, labels_B[:, None])[:, 0].numpy(),
+            "top": top_BN.numpy(),
+            "top_probability": p_BN.numpy(),
+        }
+
+    def metrics(self, columns: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+        """Accuracy, and what else a classifier is measured by."""
+        return classification_metrics(columns, len(self.classes), self.spec.top_k)
+
+    def details(self, columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """By class, by pair of classes, by probability; JSON-ready."""
+        return classification_details(columns, self.classes).to_json()
+
+    def predict(self, output: Tensor) -> list[dict[str, Any]]:
+        """The likeliest classes of each row, with their probabilities."""
+        p_BK = output.detach().cpu().double().softmax(1)
+        p_BN, top_BN = p_BK.topk(min(PREDICTED, len(self.classes)), 1)
+        predictions = []
+        for p_N, top_N in zip(p_BN.tolist(), top_BN.tolist(), strict=True):
+            top = [
+                {"label": self.classes[number], "probability": p}
+                for number, p in zip(top_N, p_N, strict=True)
+            ]
+            predictions.append({**top[0], "top": top})
+        return predictions
+
+    def _weights_for(self, y_BK: Tensor) -> Tensor | None:
+        if self._weights is None:
+            return None
+        key = (y_BK.device, y_BK.dtype)
+        if key not in self._weights_like:
+            self._weights_like[key] = self._weights.to(y_BK)
+        return self._weights_like[key]
+
+
+def _count(targets: Tensor, weights_K: Tensor | None, like: Tensor) -> Tensor:
+    """The weights of the rows, summed: what the mean is a mean over."""
+    if weights_K is None:
+        return like.new_full((), len(targets))
+    if targets.ndim == 1:
+        return weights_K[targets].sum()
+    return (targets @ weights_K).sum()
+
+
+def _weights(
+    given: Literal["none", "balanced"] | dict[str, float],
+    classes: tuple[str, ...],
+    counts: Sequence[int] | None,
+) -> Tensor | None:
+    """`(K,)`, float64; none where all rows count the same."""
+    if given == "none" or (given == "balanced" and counts is None):
+        return None
+    if given == "balanced":
+        assert counts is not None
+        assert len(counts) == len(classes)
+        # A class with no row counts as one of a single row, so that nothing is divided by 0.
+        rows_K = torch.tensor(counts, dtype=torch.float64).clamp(min=1)
+        return rows_K.sum() / (len(classes) * rows_K)
+    problems = [
+        Problem(
+            place=f"task.class_weights.{name}",
+            message=f'got a weight for "{name}", which is no class of the data'
+            f"{nearest(name, classes)}",
+        )
+        for name in given
+        if name not in classes
+    ]
+    weights = [given.get(name, 1.0) for name in classes]
+    if not problems and not any(weights):
+        message = "every class has the weight 0, so nothing would be learned"
+        problems = [Problem(place="task.class_weights", message=message)]
+    if problems:
+        raise SpecError(problems)
+    return torch.tensor(weights, dtype=torch.float64)

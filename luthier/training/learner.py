@@ -1,0 +1,88 @@
+"""What learns: a network where it runs, what moves its weights, and their average."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from luthier.errors import InputError
+from luthier.placement.placed import Placed
+from luthier.training.average import Average
+from luthier.training.optimizer import load_into, state_tensors
+
+NamedTensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learner:
+    """All tensors that training changes. They change in place."""
+
+    placed: Placed
+    optimizer: torch.optim.Optimizer
+    """Of the placed network's own parameters, made after it was placed."""
+    average: Average | None = None
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """What a checkpoint holds: `weights`, `optimizer` and, where there is one, `average`.
+
+        In canonical order. Not copies, where nothing had to be reordered.
+        """
+        return {
+            key: {name: self._to_canonical(name, tensor) for name, tensor in own.items()}
+            for key, own in self._own().items()
+        }
+
+    def load(self, tensors: Mapping[str, NamedTensors]) -> None:
+        """Puts back what `tensors` gave.
+
+        Raises:
+            InputError: If it belongs to another network, optimizer or setting of the average.
+        """
+        own = self._own()
+        if tensors.keys() != own.keys():
+            raise InputError(
+                f"the checkpoint holds {', '.join(sorted(tensors))}; wanted "
+                f"{', '.join(sorted(own))}; go on with the recipe that the run began with"
+            )
+        for key, named in tensors.items():
+            placed = {name: self._from_canonical(name, tensor) for name, tensor in named.items()}
+            load_into(own[key], placed, key)
+
+    def finished(self) -> dict[str, Tensor]:
+        """The weights to use, in canonical order: the averages where there are any."""
+        tensors = self.tensors()
+        return {**tensors["weights"], **tensors.get("average", {})}
+
+    def finishing(self) -> AbstractContextManager[None]:
+        """The network has the weights to use, while inside."""
+        return nullcontext() if self.average is None else self.average.in_place()
+
+    def is_finite(self) -> bool:
+        """Whether every weight is a number. Waits for the device."""
+        weights = [weight.detach() for weight in self.placed.network.parameters()]
+        return bool(torch.stack([torch.isfinite(weight).all() for weight in weights]).all())
+
+    def _own(self) -> dict[str, dict[str, Tensor]]:
+        network = self.placed.network
+        own = {
+            "weights": dict(network.state_dict()),
+            "optimizer": state_tensors(self.optimizer, network),
+        }
+        if self.average is not None:
+            own["average"] = self.average.tensors
+        return own
+
+    def _to_canonical(self, name: str, tensor: Tensor) -> Tensor:
+        return self.placed.to_canonical(_weight(name), tensor)
+
+    def _from_canonical(self, name: str, tensor: Tensor) -> Tensor:
+        return self.placed.from_canonical(_weight(name), tensor)
+
+
+def _weight(name: str) -> str:
+    """The weight that a tensor belongs to: `exp_avg/layers.0.conv.weight` is a moment of one."""
+    return name.rpartition("/")[2]

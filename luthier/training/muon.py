@@ -1,0 +1,150 @@
+"""Muon: the step of a weight matrix is made orthogonal.
+
+Dimension key, for the whole file:
+    R  rows of a matrix: output features      C  columns: input features, times the kernel
+    N  the smaller of both                    M  the larger
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from luthier.spec import Spec
+from luthier.training.adam import make_state
+from luthier.training.groups import parameter_groups
+from luthier.training.lion import usable
+
+HEAD = "head."
+"""What the names of the parameters of a network's head begin with."""
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+_ROUNDS = 5
+
+
+class MuonSpec(Spec):
+    """Orthogonal steps for the matrices and kernels inside of the network, AdamW for the rest.
+
+    The rest are biases, norms and the head. Steps have the size of AdamW's, so that a learning
+    rate and a weight decay that suit AdamW suit both parts.
+    """
+
+    kind: Literal["muon"] = "muon"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """The step size, before the schedule multiplies it."""
+    momentum: float = Field(default=0.95, ge=0, lt=1)
+    """The decay of the gradient's running mean, for the matrices."""
+    nesterov: bool = True
+    """Whether the gradient counts as if it were taken after the momentum's step."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """How much of each weight is taken away at each step, times the learning rate; not of norms
+    and biases."""
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    """Of the AdamW part: the decay of the gradient's running mean."""
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Of the AdamW part: the decay of the squared gradient's running mean."""
+    epsilon: float = Field(default=1e-8, gt=0)
+    """Of the AdamW part: added to the root of the second."""
+
+    def build(self, network: nn.Module) -> Muon:
+        """The optimizer of the network's trainable parameters."""
+        return Muon(self, network)
+
+
+class Muon(torch.optim.Optimizer):
+    """`w = w - learning_rate * (0.2 * sqrt(M) * orthogonal(mean) + weight_decay * w)`.
+
+    A kernel is taken as the matrix of its output channels by all the rest.
+
+    Source:
+        Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks". The factor
+        0.2 * sqrt(M), which gives the step the size of AdamW's: Liu et al. 2025, section 2.2,
+        2502.16982.
+    """
+
+    found_inf: Tensor | None = None
+    """One where the step must change nothing; set where that is known on the device alone."""
+
+    def __init__(self, spec: MuonSpec, network: nn.Module) -> None:
+        heads = {id(p) for name, p in network.named_parameters() if name.startswith(HEAD)}
+        matrices: list[dict[str, Any]] = []
+        rest: list[dict[str, Any]] = []
+        for group in parameter_groups(network, spec.weight_decay):
+            inside = group["name"] == "decayed"
+            mine = [p for p in group["params"] if inside and id(p) not in heads]
+            others = [p for p in group["params"] if not inside or id(p) in heads]
+            if mine:
+                matrices.append({**group, "name": "matrices", "params": mine})
+            if others:
+                rest.append({**group, "params": others})
+        super().__init__(matrices + rest, {"lr": spec.learning_rate})
+        self._matrices = self.param_groups[: len(matrices)]
+        for group in self._matrices:
+            for parameter in group["params"]:
+                self.state[parameter]["mean"] = torch.zeros_like(parameter)
+        self._momentum = spec.momentum
+        self._nesterov = spec.nesterov
+        self._rest = self._adamw(spec) if rest else None
+
+    def _adamw(self, spec: MuonSpec) -> torch.optim.AdamW:
+        """The optimizer of the rest; its groups and its state are this one's."""
+        adamw = torch.optim.AdamW(
+            self.param_groups[len(self._matrices) :],
+            lr=spec.learning_rate,
+            betas=(spec.beta1, spec.beta2),
+            eps=spec.epsilon,
+            fused=True,
+        )
+        self.param_groups[len(self._matrices) :] = adamw.param_groups
+        adamw.state = self.state
+        make_state(adamw)
+        return adamw
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """One step along the gradients; a parameter without one stays as it is."""
+        assert closure is None, "the loop runs the network"
+        for group in self._matrices:
+            self._step_matrices(group)
+        if self._rest is not None:
+            if self.found_inf is not None:
+                self._rest.found_inf = self.found_inf  # type: ignore[attr-defined]
+            self._rest.step()
+
+    def _step_matrices(self, group: dict[str, Any]) -> None:
+        keep: float | Tensor = 1.0 if self.found_inf is None else 1.0 - self.found_inf
+        weights = [p for p in group["params"] if p.grad is not None]
+        means = [self.state[p]["mean"] for p in weights]
+        gradients = usable([p.grad for p in weights], means, self.found_inf)
+        torch._foreach_lerp_(means, gradients, 1 - self._momentum)
+        moves = torch._foreach_lerp(gradients, means, self._momentum) if self._nesterov else means
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"] * keep)
+        for weight, move in zip(weights, moves, strict=True):
+            step_RC = orthogonal(move.flatten(1))
+            scale = 0.2 * max(step_RC.shape) ** 0.5
+            weight.sub_(step_RC.view(weight.shape).mul_(group["lr"] * scale * keep))
+
+
+def orthogonal(x_RC: Tensor) -> Tensor:
+    """About the orthogonal matrix that is nearest to `x_RC`: singular values near 1.
+
+    Five rounds of a polynomial of degree five, which push each singular value to between about
+    0.7 and 1.2: enough for a step, and all of it products of matrices. In bfloat16 on a GPU,
+    in the matrix's own type elsewhere.
+
+    Cost:
+        FLOPs: `5 * (4 * N * N * M + 2 * N * N * N)`.
+    """
+    y_NM = x_RC.bfloat16() if x_RC.is_cuda else x_RC
+    tall = x_RC.shape[0] > x_RC.shape[1]
+    y_NM = y_NM.T if tall else y_NM
+    y_NM = y_NM / y_NM.norm().clamp(min=1e-7)
+    a, b, c = _COEFFICIENTS
+    for _ in range(_ROUNDS):
+        gram_NN = y_NM @ y_NM.T
+        y_NM = torch.addmm(y_NM, torch.addmm(gram_NN, gram_NN, gram_NN, beta=b, alpha=c), y_NM,
+                           beta=a)  # fmt: skip
+    return (y_NM.T if tall else y_NM).to(x_RC.dtype)

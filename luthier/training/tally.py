@@ -1,0 +1,64 @@
+"""What the steps add up to."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from luthier.tasks.task import Loss
+from luthier.training.state import LoopState
+
+MOST_PENDING = 256
+
+
+class Tally:
+    """Losses and skipped steps. To add waits for nothing; to read waits for the device."""
+
+    def __init__(self, start: LoopState) -> None:
+        self._loss_sum, self._loss_count = start.loss_sum, start.loss_count
+        self._skipped, self._in_a_row = start.skipped, start.skipped_in_a_row
+        self._longest = 0
+        self._pending: list[tuple[Loss, Tensor]] = []
+
+    def add(self, loss: Loss, finite: Tensor) -> None:
+        """One step more."""
+        self._pending.append((loss, finite))
+        if len(self._pending) == MOST_PENDING:
+            self._settle()
+
+    def losses(self) -> tuple[float, float]:
+        """Sum and count since `begin_row`, of the steps that were taken."""
+        self._settle()
+        return self._loss_sum, self._loss_count
+
+    def mean_loss(self) -> float | None:
+        """Since `begin_row`; none if no step was taken."""
+        loss_sum, loss_count = self.losses()
+        return loss_sum / loss_count if loss_count else None
+
+    def skipped(self) -> tuple[int, int, int]:
+        """Steps skipped: in all, at the end of it in a row, and the most in a row."""
+        self._settle()
+        return self._skipped, self._in_a_row, self._longest
+
+    def begin_row(self) -> None:
+        """Forgets the losses."""
+        self._settle()
+        self._loss_sum = self._loss_count = 0.0
+
+    def _settle(self) -> None:
+        if not self._pending:
+            return
+        sums = torch.stack([loss.sum for loss, _ in self._pending]).tolist()
+        counts = torch.stack([loss.count for loss, _ in self._pending]).tolist()
+        finite = torch.stack([finite for _, finite in self._pending]).tolist()
+        for loss_sum, loss_count, taken in zip(sums, counts, finite, strict=True):
+            if taken:
+                self._loss_sum += loss_sum
+                self._loss_count += loss_count
+                self._in_a_row = 0
+            else:
+                self._skipped += 1
+                self._in_a_row += 1
+                self._longest = max(self._longest, self._in_a_row)
+        self._pending.clear()
