@@ -38,7 +38,7 @@ def train(
         out=out,
         resume=resume,
         overwrite=overwrite,
-        show=terminal.Quiet() if json else terminal.Shown(),
+        
     )
     if json:
         terminal.print_json(run.summary())

