@@ -7,6 +7,7 @@ Dimension key, for the whole file:
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ Progress = Callable[[str, int, int], None]
 Result = TypeVar("Result")
 
 CHUNK_ROWS = 64
+MOST_THREADS = 16
 LARGEST_AUTO_SIDE = 224
 """Where pictures differ in size, `image_size: auto` goes no higher: the usual size of networks."""
 AUTO_STEP = 32
@@ -36,7 +38,8 @@ AUTO_STEP = 32
 
 def threads() -> int:
     """Threads that decode: as many as this process has cores, since Pillow lets them run."""
-    return max(1, min(len(os.sched_getaffinity(0)) if os.name == "posix" else 4, 16))
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(cores, MOST_THREADS)
 
 
 @dataclass(frozen=True)

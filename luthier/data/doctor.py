@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -70,8 +71,10 @@ def _skipped(skipped: Sequence[tuple[str, str]]) -> Iterator[Finding]:
     """Files that cannot be used, those with the same fault together."""
     by_reason: dict[str, list[str]] = {}
     for file, reason in skipped:
-        # "is damaged or cut off: 3 bytes are missing" and "… 5 bytes …" are one kind
-        by_reason.setdefault(reason.split(":")[0], []).append(file)
+        # "is damaged or cut off: 3 bytes are missing" and "… 5 bytes …" are one kind, and so are
+        # "does not exist (metadata.csv line 2)" and "… (metadata.csv line 7)".
+        kind = re.sub(r" \([^)]*\)", "", reason).split(":")[0]
+        by_reason.setdefault(kind, []).append(file)
     for reason, files in by_reason.items():
         yield Finding(
             severity="error",

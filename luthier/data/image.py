@@ -141,11 +141,14 @@ class Preprocessing(Spec):
         image = _flat(image).convert("L" if self.channels == 1 else "RGB")
         if image.size != (self.width, self.height):
             image = self._resized(image)
-        return np.asarray(image).reshape(self.height, self.width, self.channels)
+        return np.array(image).reshape(self.height, self.width, self.channels)
 
     def tensor(self, pixels_BHWC: Pixels) -> Tensor:
         """Pixels as a network reads them: float32 `(B, C, H, W)`."""
-        return Normalization(self)(torch.from_numpy(np.ascontiguousarray(pixels_BHWC)))
+        # torch warns of arrays that may not be written, though nothing here would.
+        return Normalization(self)(
+            torch.from_numpy(np.require(pixels_BHWC, requirements=["C", "W"]))
+        )
 
     def _pixels(self, data: bytes) -> Pixels:
         image = _opened(data)

@@ -13,9 +13,7 @@ from luthier.tasks.task import Task
 
 
 @torch.inference_mode()
-def predict(
-    placed: Placed, task: Task[Any], batches: Iterable[Tensor]
-) -> Iterator[dict[str, Any]]:
+def predict(placed: Placed, task: Task[Any], batches: Iterable[Tensor]) -> Iterator[dict[str, Any]]:
     """One JSON-ready prediction for each row of `batches`, in order.
 
     Args:

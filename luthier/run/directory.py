@@ -75,6 +75,8 @@ class RunDirectory:
             self.model,
             self.evaluation,
             self.report,
+            self.path / "tensorboard",
+            self.path / "wandb",
         )
 
     @property

@@ -13,10 +13,10 @@ from luthier.checkpoint.lock import RunLock
 from luthier.checkpoint.probe import probe
 from luthier.checkpoint.store import Store
 from luthier.data.prepare import Prepared, prepare
-from luthier.errors import InputError, Interrupted
+from luthier.errors import InputError, Interrupted, missing_extra
 from luthier.evaluation.evaluate import Evaluation, evaluate
 from luthier.placement.allocator import keep_freed_memory
-from luthier.placement.machine import machine
+from luthier.placement.machine import installed, machine
 from luthier.recipe import Recipe
 from luthier.resolve import Resolved, resolve
 from luthier.run.assembly import assemble
@@ -30,9 +30,11 @@ from luthier.run.watching import Silent, Watching
 from luthier.training.callbacks import Callbacks
 from luthier.training.events import Hook
 from luthier.training.loop import Fitted, fit
+from luthier.training.metrics_file import metrics_file
 from luthier.training.schedule import schedule_for
 from luthier.training.signals import stop_on_signals
 from luthier.training.state import LoopState
+from luthier.training.tracking import tracked
 
 
 def train(
@@ -69,6 +71,9 @@ def train(
     """
     recipe = _recipe(recipe)
     watching = watching or Silent()
+    for package in recipe.training.track:
+        if not installed(package):
+            raise missing_extra(package, "track")
     directory = RunDirectory(Path(out) if out is not None else RUNS / recipe.name)
     _must_be_free(directory, resume, overwrite)
     keep_freed_memory()
@@ -168,7 +173,13 @@ def _fit(
         assert validation is not None
         return evaluate(learner.placed, session.task, validation, batch_rows=EVALUATION_ROWS)
 
-    with stop_on_signals() as stop, watching.training(session) as told:
+    first = 0 if start is None else start.step
+    with (
+        stop_on_signals() as stop,
+        metrics_file(session.directory.metrics, first) as log,
+        tracked(settings.track, session.recipe.name, session.directory.path, first) as trackers,
+        watching.training() as told,
+    ):
         fitted = fit(
             learner,
             session.task,
@@ -179,7 +190,7 @@ def _fit(
             callbacks=Callbacks(
                 evaluate=measure if validation is not None else None,
                 save=save,
-                hooks=(*told, *hooks),
+                hooks=(log, *trackers, *told, *hooks),
                 stop=stop,
             ),
         )

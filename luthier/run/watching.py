@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from luthier.data.decoding import Progress
-from luthier.run.session import Session
 from luthier.training.events import Hook
 
 
@@ -23,7 +22,7 @@ class Watching(Protocol):
     def reading(self) -> AbstractContextManager[Progress | None]:
         """Around the reading of the data; gives what is told how far it is."""
 
-    def training(self, session: Session) -> AbstractContextManager[tuple[Hook, ...]]:
+    def training(self) -> AbstractContextManager[tuple[Hook, ...]]:
         """Around the training; gives the hooks that are told its events."""
 
 
@@ -42,7 +41,6 @@ class Silent:
         yield None
 
     @contextmanager
-    def training(self, session: Session) -> Iterator[tuple[Hook, ...]]:
+    def training(self) -> Iterator[tuple[Hook, ...]]:
         """Nothing."""
-        del session
         yield ()

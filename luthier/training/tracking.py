@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -37,11 +37,15 @@ def tracked(
     Raises:
         InputError: If the package is not installed; says how to get it.
     """
-    sinks = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases, "mlflow": MLflow}
+    sinks: dict[Tracker, Callable[[str, Path, int], Sink]] = {
+        "tensorboard": TensorBoard,
+        "wandb": WeightsAndBiases,
+        "mlflow": MLflow,
+    }
     with ExitStack() as stack:
         hooks = []
         for name in trackers:
-            sink: Sink = sinks[name](run, directory, start_step)
+            sink = sinks[name](run, directory, start_step)
             stack.callback(sink.close)
             hooks.append(_hook(sink))
         yield tuple(hooks)

@@ -10,6 +10,7 @@ from luthier.data.doctor import Finding, inspect
 from luthier.data.prepare import prepare
 from luthier.data.readers.digits import DigitsSpec
 from luthier.data.readers.folder import ImageFolderSpec
+from luthier.data.readers.table import ImageTableSpec
 
 
 def spec(folder: Path, **settings: object) -> ImageFolderSpec:
@@ -38,6 +39,16 @@ def test_files_that_cannot_be_used_are_errors(pets: Path) -> None:
     assert one(findings, "is an empty class").files == ("bird/",)
     assert [finding.severity for finding in findings[:2]] == ["error", "error"]
     assert findings == inspect(prepare(spec(pets, on_error="skip"), seed=0))
+
+
+def test_rows_of_a_table_with_the_same_fault_are_one_finding(paint, tmp_path: Path) -> None:
+    for number in range(8):
+        paint(f"table/{number}.png", seed=number)
+    rows = [f"{number}.png,{'ab'[number % 2]}" for number in range(12)]
+    (tmp_path / "table" / "metadata.csv").write_text("\n".join(["file_name,label", *rows]))
+    finding = one(inspect(ImageTableSpec(path=str(tmp_path / "table"))), "cannot be used")
+    assert finding.message.startswith("4 files cannot be used: does not exist in")
+    assert finding.files == ("8.png", "9.png", "10.png", "11.png")
 
 
 def test_a_place_that_cannot_be_read_is_one_error(tmp_path: Path) -> None:

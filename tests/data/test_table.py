@@ -154,6 +154,17 @@ def test_broken_tables(folder: Path, name: str, content: bytes, message: str) ->
     assert str(folder / name) in str(caught.value)
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_table_that_is_too_large(
+    folder: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, form, [{**row, "note": str(n) * 5000} for n, row in enumerate(ROWS)])
+    limit = 10_000 if form == "parquet" else 100
+    monkeypatch.setattr("luthier.data.readers.table.MAX_TABLE_BYTES", limit)
+    with pytest.raises(DataError, match=r"metadata\.\w+: (is larger|unpacks to more) than 0 GiB"):
+        prepare(spec(folder), seed=0)
+
+
 def test_places_without_a_table(folder: Path) -> None:
     with pytest.raises(DataError, match=r"has no metadata.csv, .tsv, .jsonl or .parquet"):
         prepare(spec(folder), seed=0)

@@ -26,6 +26,7 @@ from luthier.errors import DataError, nearest
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 STEM = "metadata"
 MAX_TABLE_BYTES = 2 * 2**30
+PARQUET_ROWS = 4096
 Row = tuple[str, Mapping[str, Any]]
 """Where a row stands, for messages (`metadata.csv line 3`), and its values by column."""
 
@@ -246,9 +247,18 @@ def _json_lines(table: Path) -> Iterator[Row]:
 
 
 def _parquet(table: Path) -> Iterator[Row]:
-    rows = pq.read_table(table).to_pylist()
-    for number, values in enumerate(rows, start=1):
-        yield f"{table.name} row {number}", values
+    with pq.ParquetFile(table) as file:
+        head = file.metadata
+        unpacked = sum(
+            head.row_group(group).total_byte_size for group in range(head.num_row_groups)
+        )
+        if unpacked > MAX_TABLE_BYTES:
+            raise DataError(f"{table}: unpacks to more than {MAX_TABLE_BYTES // 2**30} GiB")
+        number = 0
+        for batch in file.iter_batches(batch_size=PARQUET_ROWS):
+            for values in batch.to_pylist():
+                number += 1
+                yield f"{table.name} row {number}", values
 
 
 def _shown(value: Any) -> str:

@@ -1,0 +1,33 @@
+"""A run as the person at the terminal sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from luthier.cli import terminal
+from luthier.data.decoding import Progress
+from luthier.training.events import Hook
+from luthier.training.progress import shown_progress
+
+
+class AtTheTerminal:
+    """Tells the person, on standard error; standard output is for results."""
+
+    def say(self, text: str) -> None:
+        """A line."""
+        terminal.console(stderr=True).print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        """A line that should not be overlooked."""
+        terminal.warn(text)
+
+    def reading(self) -> AbstractContextManager[Progress | None]:
+        """A bar while the data is read."""
+        return terminal.progress(quiet=False)
+
+    @contextmanager
+    def training(self) -> Iterator[tuple[Hook, ...]]:
+        """A bar while the network trains."""
+        with shown_progress(terminal.console(stderr=True), "images") as hook:
+            yield (hook,)
