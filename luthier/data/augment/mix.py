@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import betaincinv  # type: ignore[import-untyped]
+from scipy.special import betaincinv
 from torch import Tensor
 
 from luthier.spec import Spec
