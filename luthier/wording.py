@@ -105,8 +105,8 @@ def _line(path: Path, lines: Lines) -> int | None:
 
 
 def _fault(cls: type[BaseModel], data: Any, error: ErrorDetails) -> _Fault:
-    path = _real_path(data, error["loc"])
     kind, got, context = error["type"], error["input"], error.get("ctx", {})
+    path = _real_path(data, error["loc"], kind in ("missing", "extra_forbidden"))
     if kind == "extra_forbidden":
         known = _fields_at(cls, error["loc"][:-1])
         return _Fault(path, f'unknown setting "{path[-1]}"{nearest(str(path[-1]), known)}')
@@ -126,14 +126,14 @@ def _fault(cls: type[BaseModel], data: Any, error: ErrorDetails) -> _Fault:
     return _Fault(path, got=got, wanted=(wanted,))
 
 
-def _real_path(data: Any, loc: Sequence[str | int]) -> Path:
+def _real_path(data: Any, loc: Sequence[str | int], names_a_key: bool) -> Path:
     """The error's place in the user's data: pydantic's loc without the names of union members."""
     path: list[str | int] = []
     for position, part in enumerate(loc):
         if _holds(data, part):
             path.append(part)
             data = data[part]
-        elif position == len(loc) - 1 and isinstance(data, Mapping) and isinstance(part, str):
+        elif names_a_key and position == len(loc) - 1 and isinstance(data, Mapping):
             path.append(part)
     return tuple(path)
 

@@ -14,6 +14,7 @@ from luthier.model.blocks.conv import Conv
 from luthier.model.blocks.dense import Dense
 from luthier.model.blocks.flatten import Flatten
 from luthier.model.blocks.pool import MaxPool
+from luthier.model.blueprint import Network
 from luthier.model.chain import Chain
 
 MONOTONE = (nn.ReLU, nn.LeakyReLU)
@@ -68,8 +69,11 @@ def flatten_in_memory_order(network: nn.Module) -> dict[str, Tensor]:
 def _neighbours(network: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
     """Each pair of blocks of which the second reads just what the first gives."""
     pairs: list[tuple[nn.Module, nn.Module]] = []
-    for chain in network.modules():
-        if isinstance(chain, Chain):
-            blocks = list(chain)
-            pairs += itertools.pairwise(blocks)
+    for module in network.modules():
+        blocks: list[nn.Module] = []
+        if isinstance(module, Network) and isinstance(module.layers, Chain):
+            blocks = [*module.layers[-1:], *module.head[:1]]
+        elif isinstance(module, Chain):
+            blocks = list(module)
+        pairs += itertools.pairwise(blocks)
     return pairs

@@ -44,11 +44,9 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
     elif recipe.model is None:
         raise InputError("model: is missing; give layers, or in Python luthier.train(…, network=…)")
     else:
-        trunk = build(recipe.model, reads)
-        auto = recipe.model.head == "auto"
-        head = recipe.task.head(trunk.gives, classes) if auto else ()
+        network = build(recipe.model, reads, lambda gives: recipe.task.head(gives, classes))
+        head = tuple(step.spec for step in network.head.steps)
         blueprint = Blueprint(reads=reads, model=recipe.model, head=head)
-        network = blueprint.network()
     wanted = recipe.task.wants(classes)
     if network.gives != wanted:
         raise InputError(

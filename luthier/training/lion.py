@@ -58,7 +58,7 @@ class Lion(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """One step along the gradients; a parameter without one stays as it is."""
         assert closure is None, "the loop runs the network"
-        keep: float | Tensor = 1.0 if self.found_inf is None else 1.0 - self.found_inf
+        keep: float | Tensor = 1.0 if self.found_inf is None else 1.0 - self.found_inf.double()
         for group in self.param_groups:
             weights = [p for p in group["params"] if p.grad is not None]
             means = [self.state[p]["mean"] for p in weights]

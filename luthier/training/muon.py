@@ -115,7 +115,7 @@ class Muon(torch.optim.Optimizer):
             self._rest.step()
 
     def _step_matrices(self, group: dict[str, Any]) -> None:
-        keep: float | Tensor = 1.0 if self.found_inf is None else 1.0 - self.found_inf
+        keep: float | Tensor = 1.0 if self.found_inf is None else 1.0 - self.found_inf.double()
         weights = [p for p in group["params"] if p.grad is not None]
         means = [self.state[p]["mean"] for p in weights]
         gradients = usable([p.grad for p in weights], means, self.found_inf)

@@ -80,7 +80,7 @@ class Sgd(torch.optim.SGD):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """One step along the gradients; a parameter without one stays as it is."""
         assert closure is None, "the loop runs the network"
-        keep: float | Tensor = 1.0 if self.found_inf is None else 1.0 - self.found_inf
+        keep: float | Tensor = 1.0 if self.found_inf is None else 1.0 - self.found_inf.double()
         for group in self.param_groups:
             if group["apart"]:
                 moving = [p for p in group["params"] if p.grad is not None]

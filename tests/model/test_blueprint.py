@@ -224,3 +224,16 @@ def test_a_spec_may_come_from_python() -> None:
     network = build(spec, DIGIT)
     materialize(network, seed=0, spec=InitializeSpec())
     assert network(torch.zeros(3, 1, 28, 28)).shape == (3, 4)
+
+
+def test_the_schema_explains_every_setting() -> None:
+    """An editor completes recipes with it; blocks inside of blocks are the same blocks."""
+    schema = LayersSpec.model_json_schema()
+    kinds = {
+        definition["properties"]["kind"]["const"]: definition["properties"]
+        for definition in schema["$defs"].values()
+        if "kind" in definition["properties"]
+    }
+    assert kinds["conv"]["stride"]["description"].startswith("Positions from one")
+    inner = kinds["residual"]["layers"]["items"]["discriminator"]["mapping"]
+    assert set(inner) == set(kinds)

@@ -127,3 +127,8 @@ def test_a_device_that_is_not_there() -> None:
     spec = PlacementSpec(device="cuda", precision="fp32", layout="channels_last", threads=1)
     with pytest.raises(Exception, match='placement.device: got "cuda", but this machine has none'):
         place(nn.Linear(2, 2), spec)
+
+
+def test_a_flatten_before_the_head_is_rewritten_too() -> None:
+    made = network((ConvSpec(channels=4, kernel=3), FlattenSpec()))
+    assert list(flatten_in_memory_order(made)) == ["head.0.linear.weight"]

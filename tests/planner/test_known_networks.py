@@ -213,7 +213,8 @@ def resnet20(x_BCHW: Tensor, weights: dict[str, Tensor], first_row: int) -> Tens
     def normed_conv(x: Tensor, conv_name: str, norm: str, stride: int = 1) -> Tensor:
         y = F.conv2d(x, weights[f"module.{conv_name}.weight"], None, stride, padding=1)
         parts = ("running_mean", "running_var", "weight", "bias")
-        return F.batch_norm(y, *(weights[f"module.{norm}.{part}"] for part in parts))
+        mean, var, weight, bias = (weights[f"module.{norm}.{part}"] for part in parts)
+        return F.batch_norm(y, mean, var, weight, bias)
 
     x = normed_conv(x_BCHW, "conv1", "bn1").relu()
     for stage_number in (1, 2, 3):

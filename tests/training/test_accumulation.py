@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 from toy_training import CLASSES, Rows, World, copied, network
@@ -115,7 +116,5 @@ def test_a_loss_of_nothing_is_a_broken_invariant() -> None:
         finish(list(frozen.parameters()), loss, 1, clip_norm=None, measure=False)
 
 
-def _ids(*rows: int):  # type: ignore[no-untyped-def]
-    import numpy as np
-
+def _ids(*rows: int) -> np.ndarray:
     return np.array(rows)
