@@ -167,9 +167,7 @@ def result(failed: dict[str, str] | None = None) -> dict[str, object]:
     )
 
 
-def test_the_json_has_the_agreed_shape(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_json_has_the_agreed_shape(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "new" / "result.json"
     assert harness.finish(result(), file) == 0
     written = json.loads(file.read_text())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -50,7 +48,7 @@ def test_parts_equal_the_whole(
 
 
 @pytest.fixture
-def mean_of_means(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def mean_of_means(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant: each part is divided by its own count, and the parts are averaged."""
 
     def own_mean(loss: Loss, parts: int) -> Loss:
@@ -61,7 +59,6 @@ def mean_of_means(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(loop, "backward", own_mean)
     monkeypatch.setattr(loop, "total", one)
-    yield
 
 
 @pytest.mark.usefixtures("mean_of_means")

@@ -185,9 +185,7 @@ def test_other_optimizers_are_asked() -> None:
     unfused = torch.optim.Adam([nn.Parameter(torch.zeros(1))], fused=False)
     assert not skips_on_device(plain)
     assert not skips_on_device(unfused)
-    assert all(
-        skips_on_device(learner(nn.Linear(2, 2), spec).optimizer) for spec in OPTIMIZERS
-    )
+    assert all(skips_on_device(learner(nn.Linear(2, 2), spec).optimizer) for spec in OPTIMIZERS)
 
 
 def test_rows_are_what_they_seem() -> None:

@@ -97,7 +97,7 @@ def test_the_losses_told_are_means_over_all_rows() -> None:
     net, rows = network(), Rows(22).read(np.arange(22), 0)
     loss = ours.task.loss(net, ours.task.collate(rows))
     logged = next(event for event in events if isinstance(event, Logged))
-    assert logged.loss == pytest.approx(float(loss.sum / loss.count), rel=1e-12)
+    assert logged.loss == pytest.approx((loss.sum / loss.count).item(), rel=1e-12)
     assert logged.gradient_norm > 0
     assert logged.rows_per_second > 0
     assert logged.epoch == 1.0

@@ -179,7 +179,7 @@ def test_the_proof_catches_lost_state(monkeypatch: pytest.MonkeyPatch, lost: str
 
 def test_state_of_another_optimizer_is_refused() -> None:
     saved = copied(world(SgdSpec()).make().tensors())
-    with pytest.raises(InputError, match="optimizer does not fit.*go on with the recipe"):
+    with pytest.raises(InputError, match=r"optimizer does not fit.*go on with the recipe"):
         world(AdamSpec()).make().load(saved)
 
 

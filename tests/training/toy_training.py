@@ -138,9 +138,7 @@ class Poisoned:
     def steps_per_epoch(self) -> int:
         return self.inner.steps_per_epoch
 
-    def batches(
-        self, start_step: int, stop_step: int
-    ) -> Iterator[StepBatches[ClassifyBatch]]:
+    def batches(self, start_step: int, stop_step: int) -> Iterator[StepBatches[ClassifyBatch]]:
         for batches in self.inner.batches(start_step, stop_step):
             if batches.step in self.steps:
                 for batch in batches.micro:
@@ -160,7 +158,9 @@ def differences(left: Any, right: Any) -> list[str]:
     names = [(key, name) for key in left for name in left[key]]
     assert names == [(key, name) for key in right for name in right[key]]
     return [
-        f"{key}: {name}" for key, name in names if not torch.equal(left[key][name], right[key][name])
+        f"{key}: {name}"
+        for key, name in names
+        if not torch.equal(left[key][name], right[key][name])
     ]
 
 
