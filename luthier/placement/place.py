@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from luthier.errors import InputError
 from luthier.placement.device import DTYPES, DeviceName, Precision, best_device, device_of, has_bf16
+from luthier.placement.onednn import opaque_start
 from luthier.placement.placed import Placed
 from luthier.placement.rewrite import flatten_in_memory_order, pool_first
 from luthier.spec import Auto, Decision, Spec
@@ -81,12 +82,20 @@ def place(network: nn.Module, spec: PlacementSpec) -> Placed:
     columns: dict[str, Tensor] = {}
     network.to(device)
     pool_first(network)
-    if spec.layout == "channels_last":
+    if spec.layout == "channels_last" and not _blocked(network, spec):
         columns = flatten_in_memory_order(network)
         _channels_last(network)
     if spec.compile:
         network.compile()
     return Placed(network=network, device=device, precision=DTYPES[spec.precision], columns=columns)
+
+
+def _blocked(network: nn.Module, spec: PlacementSpec) -> bool:
+    """Puts a network that starts with convolutions and pools into oneDNN's own layout, if it can.
+
+    That layout has the channels last too, in blocks.
+    """
+    return spec.device == "cpu" and not spec.compile and opaque_start(network) > 0
 
 
 def _channels_last(network: nn.Module) -> None:

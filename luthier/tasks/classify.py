@@ -134,7 +134,7 @@ class Classify:
         assert not self._needs_counts, "balanced weights need the training rows of each class"
         y_BK = network(batch.inputs)
         # In 32 bits at least, whatever the network was run in.
-        y_BK = y_BK.to(torch.promote_types(y_BK.dtype, torch.float32))
+        y_BK = y_BK if y_BK.dtype.itemsize >= 4 else y_BK.float()
         targets, weights_K = batch.targets, self._weights_for(y_BK)
         if targets.ndim == 2:
             targets = targets.to(y_BK.dtype)

@@ -23,9 +23,9 @@ def backward(loss: Loss, parts: int) -> Loss:
     Returns:
         The loss, without what the backward pass needed.
     """
-    # A lone part knows the count already, and dividing one number is cheaper than a gradient.
-    scalar = loss.sum / loss.count.clamp_min(LEAST_COUNT) if parts == 1 else loss.sum
-    torch.autograd.backward(scalar)
+    # A lone part knows the count already, and one number is divided sooner than a gradient.
+    share = loss.count.clamp_min(LEAST_COUNT).reciprocal() if parts == 1 else None
+    torch.autograd.backward(loss.sum, share)
     return Loss(loss.sum.detach(), loss.count.detach())
 
 
@@ -43,13 +43,12 @@ def total(losses: Sequence[Loss]) -> Loss:
 class Checked:
     """What is known of the gradient of a batch."""
 
-    finite: Tensor
-    """Whether the loss and every element of the gradient are, a scalar."""
+    witness: Tensor
+    """A scalar that is finite if the loss and every element of the gradient are."""
     norm: Tensor | None
     """Before clipping, a scalar; none where nobody asked."""
 
 
-@torch.no_grad()
 def finish(
     parameters: Sequence[nn.Parameter],
     loss: Loss,
@@ -69,7 +68,7 @@ def finish(
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     assert gradients, "the loss depends on no parameter"
-    finite = _is_finite(gradients, loss)
+    witness = _witness(gradients, loss)
     norm: Tensor | None = None
     scale: Tensor | None = None
     if parts > 1:
@@ -82,13 +81,13 @@ def finish(
         scale = shorter if scale is None else scale * shorter
     if scale is not None:
         torch._foreach_mul_(gradients, scale)
-    return Checked(finite, norm)
+    return Checked(witness, norm)
 
 
-def _is_finite(gradients: list[Tensor], loss: Loss) -> Tensor:
-    """One number that is finite only if all are: NaN and infinity outlast every sum."""
+def _witness(gradients: list[Tensor], loss: Loss) -> Tensor:
+    """NaN and infinity outlast every sum."""
     if gradients[0].is_cuda:
         sums = list(torch._foreach_norm(gradients))  # one kernel for all
     else:
         sums = [gradient.sum() for gradient in gradients]  # half of a norm's time
-    return torch.isfinite(torch.stack([loss.sum.to(sums[0].dtype), *sums]).sum())
+    return torch.stack([loss.sum, *sums]).sum()

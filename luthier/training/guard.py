@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -34,28 +35,32 @@ class Guard:
         """Remembers what a forward pass changes: the running statistics of norms."""
         self._buffers.remember()
 
-    @torch.no_grad()
-    def end(self, step: int, finite: Tensor) -> bool:
-        """Takes the step if it is finite, else puts back what the forward pass changed.
+    def end(self, step: int, witness: Tensor) -> bool:
+        """Takes the step, or puts back what the forward pass changed.
+
+        Args:
+            step: Its number.
+            witness: A scalar; the step is taken if it is finite.
 
         Returns:
             Whether it was skipped, where that is known.
         """
         optimizer, average = self._learner.optimizer, self._learner.average
         if self.asks:
-            if not finite:
+            if not math.isfinite(witness.item()):
                 self._buffers.put_back()
                 return True
             optimizer.step()
             if average is not None:
                 average.update(step)
             return False
+        finite = torch.isfinite(witness)
         # torch's fused optimizers read this attribute too: its own gradient scaler sets it.
         optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
         optimizer.step()
         self._buffers.put_back_unless(finite)
         if average is not None:
-            average.update(step, finite.float())
+            average.update(step, finite.double())
         return False
 
 

@@ -182,8 +182,8 @@ class _Loop:
             measure=self.is_logged(self.step + 1),
         )
         self.norm = checked.norm
-        self.tally.add(loss, checked.finite)
-        return self.guard.end(self.step, checked.finite)
+        self.tally.add(loss, checked.witness)
+        return self.guard.end(self.step, checked.witness)
 
     def after_step(self) -> StopReason | None:
         """What is due after a step, and why to stop, if there is a reason."""

@@ -38,8 +38,11 @@ def metrics_file(path: Path, start_step: int) -> Iterator[Hook]:
                 file.write(line + "\n")
                 file.flush()
 
-    with told("write", path), file:
+    try:
         yield write
+    finally:
+        with told("write", path):
+            file.close()
 
 
 def as_row(event: Event) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from luthier.spec import Spec
 from luthier.training.adam import make_state
-from luthier.training.groups import parameter_groups
+from luthier.training.groups import weights_and_rest
 from luthier.training.lion import usable
 
 HEAD = "head."
@@ -70,24 +70,23 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(self, spec: MuonSpec, network: nn.Module) -> None:
         heads = {id(p) for name, p in network.named_parameters() if name.startswith(HEAD)}
-        matrices: list[dict[str, Any]] = []
-        rest: list[dict[str, Any]] = []
-        for group in parameter_groups(network, spec.weight_decay):
-            inside = group["name"] == "decayed"
-            mine = [p for p in group["params"] if inside and id(p) not in heads]
-            others = [p for p in group["params"] if not inside or id(p) in heads]
-            if mine:
-                matrices.append({**group, "name": "matrices", "params": mine})
-            if others:
-                rest.append({**group, "params": others})
-        super().__init__(matrices + rest, {"lr": spec.learning_rate})
+        weights, rest = weights_and_rest(network)
+        decay, none = {"weight_decay": spec.weight_decay}, {"weight_decay": 0.0}
+        groups: list[dict[str, Any]] = [
+            {"name": "matrices", "params": [p for p in weights if id(p) not in heads], **decay},
+            {"name": "decayed", "params": [p for p in weights if id(p) in heads], **decay},
+            {"name": "undecayed", "params": rest, **none},
+        ]
+        groups = [group for group in groups if group["params"]]
+        super().__init__(groups, {"lr": spec.learning_rate})
+        matrices = [group for group in groups if group["name"] == "matrices"]
         self._matrices = self.param_groups[: len(matrices)]
         for group in self._matrices:
             for parameter in group["params"]:
                 self.state[parameter]["mean"] = torch.zeros_like(parameter)
         self._momentum = spec.momentum
         self._nesterov = spec.nesterov
-        self._rest = self._adamw(spec) if rest else None
+        self._rest = self._adamw(spec) if len(groups) > len(matrices) else None
 
     def _adamw(self, spec: MuonSpec) -> torch.optim.AdamW:
         """The optimizer of the rest; its groups and its state are this one's."""

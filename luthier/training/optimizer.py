@@ -23,7 +23,6 @@ __all__ = [
     "OptimizerSpec",
     "SgdSpec",
     "load_into",
-    "load_state_tensors",
     "skips_on_device",
     "state_tensors",
 ]
@@ -53,21 +52,11 @@ def state_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[
     }
 
 
-def load_state_tensors(
-    optimizer: torch.optim.Optimizer, network: nn.Module, tensors: Mapping[str, Tensor]
-) -> None:
-    """Puts back, in place, what `state_tensors` gave: on each tensor's device, in its layout.
-
-    In place, since fused kernels walk memory, not indices: a moment must lie as its weight does.
-
-    Raises:
-        InputError: If it is the state of another network, or of another optimizer.
-    """
-    load_into(state_tensors(optimizer, network), tensors, "optimizer state")
-
-
 def load_into(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], what: str) -> None:
     """Copies `tensors` into those of the same names; the names and shapes must be the same.
+
+    Into them, and not in their place: fused kernels walk memory, not indices, so a moment must
+    lie as its weight does.
 
     Raises:
         InputError: If they are not; nothing is copied then.

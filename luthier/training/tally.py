@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -20,9 +22,9 @@ class Tally:
         self._longest = 0
         self._pending: list[tuple[Loss, Tensor]] = []
 
-    def add(self, loss: Loss, finite: Tensor) -> None:
-        """One step more."""
-        self._pending.append((loss, finite))
+    def add(self, loss: Loss, witness: Tensor) -> None:
+        """One step more; it was skipped if `witness`, a scalar, is not finite."""
+        self._pending.append((loss, witness))
         if len(self._pending) == MOST_PENDING:
             self._settle()
 
@@ -51,9 +53,9 @@ class Tally:
             return
         sums = torch.stack([loss.sum for loss, _ in self._pending]).tolist()
         counts = torch.stack([loss.count for loss, _ in self._pending]).tolist()
-        finite = torch.stack([finite for _, finite in self._pending]).tolist()
-        for loss_sum, loss_count, taken in zip(sums, counts, finite, strict=True):
-            if taken:
+        witnesses = torch.stack([witness for _, witness in self._pending]).tolist()
+        for loss_sum, loss_count, witness in zip(sums, counts, witnesses, strict=True):
+            if math.isfinite(witness):
                 self._loss_sum += loss_sum
                 self._loss_count += loss_count
                 self._in_a_row = 0

@@ -85,8 +85,8 @@ def test_mutants_of_the_guard_are_caught(monkeypatch: pytest.MonkeyPatch) -> Non
         ]
 
     class Credulous(Guard):
-        def end(self, step: int, finite: Tensor) -> bool:
-            return super().end(step, torch.ones_like(finite))
+        def end(self, step: int, witness: Tensor) -> bool:
+            return super().end(step, torch.ones_like(witness))
 
     monkeypatch.setattr(loop, "Guard", Credulous)
     before, after = step_by_step(world({4}), [4, 5])
