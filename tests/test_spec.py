@@ -63,7 +63,7 @@ def problems(data: object) -> dict[str, str]:
         ({"layers": [{"channels": 1}]}, "layers[0]", "has no kind, got {'channels': 1}; give one: {kind: …}"),
         ({"layers": [7]}, "layers[0]", "got 7, wanted settings: {key: value, …}"),
         ({"layers": 7}, "layers", "got 7, wanted a list"),
-        ({"layers": [{"kind": "inner", "channels": 0}]}, "layers[0].channels", "got 0, wanted greater than or equal to 1"),
+        ({"layers": [{"kind": "inner", "channels": 0}]}, "layers[0].channels", "got 0, wanted at least 1"),
         ({"layers": [{"kind": "inner", "channels": "3"}]}, "layers[0].channels", 'got "3", wanted a whole number'),
         ({"layers": [{"kind": "inner", "channels": True}]}, "layers[0].channels", "got true, wanted a whole number"),
         ({"layers": [{"kind": "inner", "chanels": 1, "channels": 1}]}, "layers[0].chanels", 'unknown setting "chanels"; did you mean "channels"?'),

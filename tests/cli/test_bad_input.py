@@ -158,7 +158,7 @@ VALUES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("training.epochs=true",): ("training.epochs", "got true", "a whole number"),
     ("training.epochs=[1]",): ("training.epochs", "[1]", "a whole number"),
     ("training.epochs={a: 1}",): ("training.epochs", "a whole number"),
-    ("training.epochs=99999999999999999999999",): ("training.epochs", "99999999999"),
+    ("training.epochs=99999999999999999999999",): ("training.epochs", "99999999999", "1,000,000"),
     ("training.batch_size=0",): ("training.batch_size", "got 0", "at least 1"),
     ("training.batch_size=big",): ("training.batch_size", '"big"', '"auto"'),
     ("training.batch_size=10", "training.accumulate=3"): ("training.batch_size", "10", "3", "a multiple"),

@@ -100,10 +100,12 @@ def _pictures() -> None:
 def png_head(width: int, height: int) -> bytes:
     """A picture that says it is large, in a few bytes."""
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunk = b"IHDR" + head
-    return (
-        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(head)) + chunk + struct.pack(">I", zlib.crc32(chunk))
-    )
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", zlib.compress(b"\0"))
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    length, check = struct.pack(">I", len(content)), struct.pack(">I", zlib.crc32(kind + content))
+    return length + kind + content + check
 
 
 def _tables() -> None:
