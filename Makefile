@@ -29,7 +29,7 @@ demo: $(BIN)/luthier
 	$(BIN)/luthier predict runs/demo docs/pictures/digit_*.png
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -37,7 +37,9 @@ lint: $(VENV)/dev
 	$(BIN)/mypy
 
 bench: $(BIN)/luthier
-	$(BIN)/python benchmarks/image_training.py
+	$(BIN)/python benchmarks/image_training.py --json benchmarks/results/image_training.json
+	$(BIN)/python benchmarks/cifar_resnet.py --json benchmarks/results/cifar_resnet.json
+	$(BIN)/python benchmarks/results.py
 
 docs: $(VENV)/dev
 	$(BIN)/python -m pytest tests/test_docs.py

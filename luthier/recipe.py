@@ -21,7 +21,7 @@ from luthier.tasks import TaskSpec
 from luthier.training.optimizer import AdamSpec, OptimizerSpec
 from luthier.training.schedule import ConstantSpec, ScheduleSpec
 from luthier.training.settings import TrainingSpec
-from luthier.wording import Lines, place
+from luthier.wording import Lines, place, shown
 from luthier.yaml_source import read_yaml, write_yaml
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -51,7 +51,8 @@ class Recipe(Spec):
     def _usable(self) -> Self:
         if not re.fullmatch(NAME, self.name):
             raise ValueError(
-                f'name: got "{self.name}"; wanted up to 64 letters, digits, ".", "_" or "-", '
+                f"name: got {shown(self.name)}; "
+                'wanted up to 64 letters, digits, ".", "_" or "-", '
                 "the first a letter or a digit"
             )
         return self
@@ -68,7 +69,8 @@ class Recipe(Spec):
         text = _text(path)
         source = read_yaml(text, str(path))
         if not isinstance(source.data, dict):
-            problem = Problem(place="", message="is empty; wanted name, task, data and model")
+            got = "is empty" if source.data is None else f"is {_described(source.data)}"
+            problem = Problem(place="", message=f"{got}; wanted name, task, data and model")
             raise SpecError([problem], str(path))
         return cls.of(source.data, overrides, lines=source.lines, source=str(path))
 
@@ -118,6 +120,10 @@ def _text(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
+def _described(data: Any) -> str:
+    return "a list" if isinstance(data, list) else f"the single value {shown(data)}"
+
+
 def _copy(data: Any) -> Any:
     if isinstance(data, Mapping):
         return {key: _copy(value) for key, value in data.items()}
@@ -129,6 +135,10 @@ def _override(data: dict[str, Any], text: str) -> tuple[str | int, ...]:
     if not equals or not dotted:
         raise InputError(f'"{text}": wanted an override such as training.epochs=3')
     path = _path(dotted)
+    if "" in path:
+        raise InputError(
+            f'"{text}": has an empty name; wanted an override such as training.epochs=3'
+        )
     _set(data, path, read_yaml(value, f"the override {text}").data)
     return path
 

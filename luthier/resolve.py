@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from luthier.data.augment.geometry import CropSpec
 from luthier.data.prepare import Prepared
 from luthier.errors import Problem, SpecError
 from luthier.placement.place import decide as decide_placement
@@ -90,6 +91,16 @@ def _check(recipe: Recipe, prepared: Prepared) -> None:
                     place=f"training.{name}",
                     message=f"got {used}, but there is no validation split to measure on; give "
                     "data.split.validation a share, or leave this out",
+                )
+            )
+    shortest = min(prepared.signal.shape[1:])
+    for index, change in enumerate(recipe.data.augment):
+        if isinstance(change, CropSpec) and change.mode == "reflect" and change.padding >= shortest:
+            problems.append(
+                Problem(
+                    place=f"data.augment[{index}].padding",
+                    message=f"got {change.padding}, but a picture of {prepared.signal} can be "
+                    f"mirrored by {shortest - 1} pixels at most; give less, or mode: edge",
                 )
             )
     if problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -17,6 +18,7 @@ Lines = Mapping[Path, int]
 
 _WANTED = {
     "int_type": "a whole number",
+    "int_parsing": "a whole number",
     "float_type": "a number",
     "bool_type": "true or false",
     "string_type": "a text",
@@ -28,6 +30,15 @@ _WANTED = {
     "dict_type": "settings: {key: value, …}",
     "none_required": "nothing (null)",
 }
+_BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "above"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "below"),
+}
+_FEW = 4
+"""So many words that would have been right are all named; of more, the nearest."""
+_FIELD_FIRST = re.compile(r"([a-z_]+): (.+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
+def wanted(error: ErrorDetails) -> str:
+    """What was got and what was wanted, of one of pydantic's errors: of a command's option."""
+    return f"got {shown(error['input'])}, wanted {_limit(error)}"
+
+
 def _messages(faults: Sequence[_Fault]) -> list[str]:
     """The sentences; and one for all that was wanted at the place, where several kinds fit."""
     sentences = list(dict.fromkeys(fault.sentence for fault in faults if fault.sentence))
@@ -94,9 +110,9 @@ def _messages(faults: Sequence[_Fault]) -> list[str]:
     got = wanting[0].got
     names = [name for fault in wanting for name in fault.names]
     wanted = [text for fault in wanting for text in fault.wanted]
-    if not wanted:
+    if not wanted and len(names) > _FEW:
         return [*sentences, f"got {shown(got)}{nearest(str(got), names)}"]
-    options = list(dict.fromkeys([*wanted, *(f'"{name}"' for name in names)]))
+    options = list(dict.fromkeys([*wanted, *map(_quoted, names)]))
     return [*sentences, f"got {shown(got)}, wanted {' or '.join(options)}"]
 
 
@@ -121,9 +137,30 @@ def _fault(cls: type[BaseModel], data: Any, error: ErrorDetails) -> _Fault:
         names = context["expected"].replace(" or ", ", ").split(", ")
         return _Fault(path, got=got, names=tuple(name.strip("'") for name in names))
     if kind in ("value_error", "assertion_error"):
-        return _Fault(path, str(context["error"]))
-    wanted = _WANTED.get(kind) or error["msg"].removeprefix("Input should be ")
-    return _Fault(path, got=got, wanted=(wanted,))
+        return _of_a_rule(cls, path, error["loc"], str(context["error"]))
+    return _Fault(path, got=got, wanted=(_limit(error),))
+
+
+def _limit(error: ErrorDetails) -> str:
+    """What was wanted of one value."""
+    kind = error["type"]
+    if kind in _BOUNDS:
+        key, word = _BOUNDS[kind]
+        return f"{word} {error['ctx'][key]:,}"
+    return _WANTED.get(kind) or error["msg"].removeprefix("Input should be ")
+
+
+def _of_a_rule(cls: type[BaseModel], path: Path, loc: Sequence[str | int], message: str) -> _Fault:
+    """A rule of a whole spec that begins with a field's name speaks of that field."""
+    match = _FIELD_FIRST.fullmatch(message)
+    if match and match[1] in _fields_at(cls, loc) and path[-1:] != (match[1],):
+        return _Fault((*path, match[1]), match[2])
+    return _Fault(path, message)
+
+
+def _quoted(name: str) -> str:
+    """A word in quotation marks, a number without."""
+    return name if name.isdigit() else f'"{name}"'
 
 
 def _real_path(data: Any, loc: Sequence[str | int], names_a_key: bool) -> Path:

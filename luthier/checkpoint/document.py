@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
 from typing import Any
+
+SEAL = "sha256"
+"""The key of a document's own hash."""
 
 
 def to_json(value: Any) -> bytes:
@@ -38,6 +42,35 @@ def from_json(data: bytes | bytearray | memoryview) -> Any:
         )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def sealed(value: Mapping[str, Any]) -> bytes:
+    """`value` as JSON that holds its own SHA-256, keys in their order.
+
+    Raises:
+        TypeError: A value, or a key, that JSON would not hand back as it was.
+        ValueError: A number that is not finite.
+    """
+    _check(value, "document")
+    whole = {**value, SEAL: _digest(value)}
+    return (json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def unsealed(data: bytes) -> dict[str, Any]:
+    """What `sealed` wrote.
+
+    Raises:
+        ValueError: It is not what was written.
+    """
+    value = from_json(data)
+    if not isinstance(value, dict) or value.pop(SEAL, None) != _digest(value):
+        raise ValueError("it is not what was written")
+    return value
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    text = json.dumps(value, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

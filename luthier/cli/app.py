@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
 import typer
-from typer.exceptions import TyperException
+from typer.exceptions import BadParameter, TyperException
 from typer.main import get_command
 
 from luthier.cli import after, before, doctor, terminal, train
@@ -64,7 +65,23 @@ def run(arguments: list[str]) -> int:
         # The reader has gone; Python must not complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        # What no part of luthier knows better words for: the disk's own are the message.
+        terminal.complain(f"cannot use {error.filename or 'a file'}: {error.strerror or error}")
+        return 2 if error.errno == errno.ENAMETOOLONG else 1
     except TyperException as error:
-        terminal.complain(f"{error.format_message()} (see luthier --help)")
+        terminal.complain(f"{_worded(error)} (see luthier --help)")
         return 2
     return outcome if isinstance(outcome, int) else 0
+
+
+def _worded(error: TyperException) -> str:
+    """What is wrong with the command; of a value, in the words that recipes get."""
+    from pydantic import ValidationError
+
+    from luthier.wording import wanted
+
+    if not isinstance(error, BadParameter) or not isinstance(error.__cause__, ValidationError):
+        return error.format_message()
+    option = error.param.opts[0] if error.param is not None else "the command"
+    return f"{option}: {wanted(error.__cause__.errors()[0])}"

@@ -33,13 +33,14 @@ def new(
 
     Example: luthier new classify photos/
     """
+    from luthier.run.named_file import write_named
     from luthier.run.starter import starter_recipe
 
     text, name = starter_recipe(task, data)
     path = out or Path(f"{name}.yaml")
-    if path.exists() and not overwrite:
+    if path.is_file() and not overwrite:
         raise InputError(f"{path}: is there already; choose another --out, or --overwrite")
-    path.write_text(text, encoding="utf-8")
+    write_named(path, text)
     terminal.say(text)
     terminal.say(f"Written to {path}. Next: luthier check {path}, then luthier train {path}")
 
@@ -58,14 +59,15 @@ def design(
     from luthier.planner.drawing import draw as draw_network
     from luthier.recipe import Recipe
     from luthier.run.design import design_network
+    from luthier.run.named_file import write_named
 
     chosen = Recipe.read(recipe, overrides or ())
+    if draw is not None and draw.suffix != ".svg":
+        raise InputError(f"--draw {draw}: wanted a name that ends in .svg")
     network = design_network(chosen)
     counts = count(network)
     if draw is not None:
-        if draw.suffix != ".svg":
-            raise InputError(f"--draw {draw}: wanted a name that ends in .svg")
-        draw.write_text(draw_network(network), encoding="utf-8")
+        write_named(draw, draw_network(network))
     if as_json:
         terminal.print_json(counts.to_json())
         return
@@ -104,12 +106,13 @@ def schema(
     Example: luthier schema --out recipe.schema.json
     """
     from luthier.recipe import Recipe
+    from luthier.run.named_file import write_named
 
     found = Recipe.model_json_schema()
     if out is None:
         terminal.print_json(found)
         return
-    out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    write_named(out, json.dumps(found, indent=2) + "\n")
     terminal.say(
         f"Written to {out}. For an editor with a YAML language server, begin a recipe with"
     )

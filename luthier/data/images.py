@@ -49,7 +49,7 @@ class ImagesSpec(Spec):
             sides = self.image_size if isinstance(self.image_size, tuple) else (self.image_size,)
             if not 1 <= len(sides) <= 2 or not all(1 <= side <= MAX_SIDE for side in sides):
                 raise ValueError(
-                    f"image_size: got {self.image_size}; wanted one number or [height, width], "
+                    f"image_size: got {', '.join(map(str, sides)) or 'none'}; wanted one number or [height, width], "
                     f"each from 1 to {MAX_SIDE}"
                 )
         if self.classes != "auto":

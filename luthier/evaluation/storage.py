@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from luthier.checkpoint.document import from_json
+from luthier.checkpoint.document import sealed, unsealed
 from luthier.checkpoint.files import DISK, Files, make_folders, write_file
-from luthier.errors import InputError
+from luthier.errors import InputError, RunError
 from luthier.evaluation.evaluate import Evaluation
 from luthier.metrics.interval import Metric
 from luthier.tasks.task import Columns
@@ -48,17 +47,17 @@ def write_evaluation(evaluation: Evaluation, folder: Path, split: str, files: Fi
         "parquet_sha256": hashlib.sha256(table).hexdigest(),
         "details": evaluation.details,
     }
-    # Keys in their order: the headline is the first metric.
-    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     write_file(folder / f"{split}.parquet", table, files)
-    write_file(folder / f"{split}.json", text.encode() + b"\n", files)
+    # Keys in their order: the headline is the first metric.
+    write_file(folder / f"{split}.json", sealed(document), files)
 
 
 def read_evaluation(folder: Path, split: str) -> Evaluation:
     """The evaluation that `write_evaluation` wrote.
 
     Raises:
-        InputError: If there is none, or its files are not what was written.
+        InputError: If there is none.
+        RunError: If its files are not what was written.
     """
     numbers, table = folder / f"{split}.json", folder / f"{split}.parquet"
     for file in (numbers, table):
@@ -69,12 +68,12 @@ def read_evaluation(folder: Path, split: str) -> Evaluation:
             )
     again = f"is damaged; measure again: {_command(folder, split)}"
     try:
-        document = from_json(numbers.read_bytes())
+        document = unsealed(numbers.read_bytes())
     except ValueError as error:
-        raise InputError(f"{numbers} {again} ({error})") from None
+        raise RunError(f"{numbers} {again} ({error})") from None
     content = table.read_bytes()
     if document.get("parquet_sha256") != hashlib.sha256(content).hexdigest():
-        raise InputError(f"{table} does not belong to {numbers.name} or {again}")
+        raise RunError(f"{table} does not belong to {numbers.name} or {again}")
     return Evaluation(
         headline=document["headline"],
         metrics={name: Metric(**found) for name, found in document["metrics"].items()},

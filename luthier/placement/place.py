@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -14,6 +14,8 @@ from luthier.placement.onednn import opaque_start
 from luthier.placement.placed import Placed
 from luthier.placement.rewrite import flatten_in_memory_order, pool_first
 from luthier.spec import Auto, Decision, Spec
+
+Threads = Annotated[int, Field(ge=1, le=4096)]
 
 
 class PlacementSpec(Spec):
@@ -29,7 +31,7 @@ class PlacementSpec(Spec):
     compile: bool = False
     """Whether torch.compile rewrites the network: some seconds at the start, then faster for
     large networks, often slower for small ones."""
-    threads: int | Auto = Field(default="auto", union_mode="left_to_right")
+    threads: Threads | Auto = Field(default="auto", union_mode="left_to_right")
     """CPU threads of one operation; auto is the number of cores that this process may use."""
 
 

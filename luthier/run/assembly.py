@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -12,6 +13,7 @@ from luthier.model.blueprint import Network, build
 from luthier.model.initialize import materialize
 from luthier.recipe import Recipe
 from luthier.run.model_folder import Blueprint
+from luthier.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,7 @@ class Assembly:
     blueprint: Blueprint
     network: Network
     """On the meta device, unless Python code gave it."""
+    task: Task[Any]
 
 
 def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None) -> Assembly:
@@ -33,7 +36,8 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
 
     Raises:
         ShapeError: If a block cannot read what comes before it.
-        InputError: If there is no network, or two, or it gives what the task cannot read.
+        InputError: If there is no network, or two, or it gives what the task cannot read, or
+            the task's settings do not fit the classes.
     """
     reads, classes = prepared.signal, len(prepared.classes)
     if module is not None:
@@ -53,7 +57,8 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
             f"model: the network gives {network.gives}, but {recipe.task.kind} with {classes} "
             f"classes reads {wanted}; let the last layer give that, or leave head to auto"
         )
-    return Assembly(blueprint=blueprint, network=network)
+    task = recipe.task.build(prepared.classes, prepared.class_counts)
+    return Assembly(blueprint=blueprint, network=network, task=task)
 
 
 def with_weights(assembly: Assembly, recipe: Recipe) -> Network:

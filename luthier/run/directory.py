@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from luthier.checkpoint.document import sealed, unsealed
 from luthier.checkpoint.files import Files, write_file
-from luthier.errors import InputError, nearest
+from luthier.errors import InputError, RunError, nearest
 from luthier.recipe import Recipe
 from luthier.spec import Decision, plain
 from luthier.yaml_source import read_yaml, write_yaml
@@ -97,16 +98,23 @@ class RunDirectory:
         return tuple(Decision(**item) for item in self.read_facts().get("decisions", []))
 
     def read_facts(self) -> dict[str, Any]:
-        """What is known of the run; empty before it began."""
+        """What is known of the run; empty before it began.
+
+        Raises:
+            RunError: If it is not what was written.
+        """
         if not self.facts.exists():
             return {}
-        facts: dict[str, Any] = json.loads(self.facts.read_text(encoding="utf-8"))
-        return facts
+        try:
+            return unsealed(self.facts.read_bytes())
+        except ValueError as error:
+            raise RunError(
+                f"{self.facts} is damaged: {error}; bring back a copy, or train again"
+            ) from None
 
     def add_facts(self, facts: Mapping[str, Any], files: Files) -> None:
         """Adds to what is known of the run."""
-        text = json.dumps({**self.read_facts(), **facts}, indent=2, ensure_ascii=False)
-        write_file(self.facts, text.encode() + b"\n", files)
+        write_file(self.facts, sealed({**self.read_facts(), **facts}), files)
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The rows that training logged, in order; a torn last line is left out."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from luthier.data.decoding import Progress
 from luthier.data.image import SUFFIXES
+from luthier.data.readers.place import names
 from luthier.errors import DataError, InputError
 from luthier.evaluation.evaluate import Evaluation, evaluate
 from luthier.evaluation.storage import write_evaluation
@@ -158,7 +159,8 @@ def _expanded(given: Picture) -> Iterable[Picture]:
     """A folder's pictures by name; anything else is itself."""
     if not isinstance(given, str | Path) or not Path(given).is_dir():
         return [given]
-    files = sorted(file for file in Path(given).iterdir() if file.suffix.lower() in SUFFIXES)
+    inside = [Path(given) / name for name in names(Path(given))]
+    files = [file for file in inside if file.suffix.lower() in SUFFIXES]
     if not files:
         raise DataError(f"{given}: holds no pictures ({', '.join(SUFFIXES)})")
     return files

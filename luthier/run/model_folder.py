@@ -109,13 +109,24 @@ def read_model(path: Path, network: nn.Module | None = None) -> FinishedModel:
     try:
         return _read(read_folder(path), network)
     except DamagedError as error:
-        raise RunError(f"{path} is damaged: {error}; train again, or bring back a copy") from None
+        raise _damaged(path, error) from None
 
 
 def read_network(path: Path) -> Network | None:
-    """The network of the model in `path`, on the meta device; none if Python code gave it."""
-    blueprint = _blueprint(read_folder(path, verify=False))
+    """The network of the model in `path`, on the meta device; none if Python code gave it.
+
+    Raises:
+        RunError: Its description is damaged, or of a newer luthier.
+    """
+    try:
+        blueprint = _blueprint(read_folder(path, verify=False))
+    except DamagedError as error:
+        raise _damaged(path, error) from None
     return None if blueprint.model is None else blueprint.network()
+
+
+def _damaged(path: Path, error: DamagedError) -> RunError:
+    return RunError(f"{path} is damaged: {error}; train again, or bring back a copy")
 
 
 def _blueprint(folder: Folder) -> Blueprint:

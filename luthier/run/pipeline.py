@@ -31,7 +31,6 @@ from luthier.training.callbacks import Callbacks
 from luthier.training.events import Hook
 from luthier.training.loop import Fitted, fit
 from luthier.training.metrics_file import metrics_file
-from luthier.training.schedule import schedule_for
 from luthier.training.signals import stop_on_signals
 from luthier.training.state import LoopState
 from luthier.training.tracking import tracked
@@ -84,11 +83,11 @@ def train(
         prepared = prepare(recipe.data, seed=recipe.training.seed, progress=progress)
     resolved = resolve(recipe, prepared, directory.read_decisions() if resuming else ())
     assembly = assemble(resolved.recipe, prepared, network)
+    session = open_session(directory, resolved, prepared, assembly)
     with RunLock(directory.path):
         if overwrite:
             _clear(directory)
         _begin(directory, recipe, resolved, prepared, resuming)
-        session = open_session(directory, resolved, prepared, assembly)
         fitted = _fit(session, resuming, watching, hooks)
         if fitted is not None:
             finish(session, fitted)
@@ -105,8 +104,9 @@ def _must_be_free(directory: RunDirectory, resume: bool, overwrite: bool) -> Non
     path = directory.path
     if resume and overwrite:
         raise InputError("got both --resume and --overwrite; give one of them")
-    if path.is_file():
-        raise InputError(f"{path}: is a file; wanted a run directory, choose another --out")
+    for part in (path, *path.parents):
+        if part.is_file():
+            raise InputError(f"{part}: is a file; wanted a run directory, choose another --out")
     if directory.begun and not (resume or overwrite):
         raise InputError(
             f"{path}: holds a run already; go on with it with --resume, remove it with "
@@ -184,7 +184,7 @@ def _fit(
             learner,
             session.task,
             session.loader,
-            schedule_for(session.recipe.schedule, session.total_steps),
+            session.schedule,
             settings,
             start=start,
             callbacks=Callbacks(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from luthier.checkpoint.files import write_file
 from luthier.data.prepare import Prepared
 from luthier.errors import InputError
 from luthier.evaluation.storage import read_evaluation
@@ -20,6 +19,7 @@ from luthier.reports.mistakes import picture_ids
 from luthier.reports.run_report import run_report
 from luthier.run.directory import RunDirectory, find_run
 from luthier.run.model_folder import read_network
+from luthier.run.named_file import must_be_writable, write_named
 from luthier.run.rows import choose_split, data_of
 from luthier.spec import plain
 
@@ -38,12 +38,18 @@ def write_report(runs: Sequence[Path | str], out: Path | None = None) -> Path:
         InputError: If a run is not there or not finished, or runs cannot be compared.
     """
     found = [find_run(run) for run in runs]
+    paths = [directory.path.resolve() for directory in found]
+    for position, path in enumerate(paths):
+        if path in paths[:position]:
+            raise InputError(f"{found[position].path}: is given twice; wanted different runs")
+    if out is not None:
+        must_be_writable(out)
     data = [report_data(directory) for directory in found]
     if len(found) == 1:
         page, path = run_report(data[0]), out or found[0].report
     else:
         page, path = comparison_report(data), out or Path("comparison.html")
-    write_file(path, page.encode())
+    write_named(path, page)
     return path
 
 

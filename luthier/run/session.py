@@ -16,6 +16,7 @@ from luthier.run.directory import RunDirectory
 from luthier.tasks.task import Task
 from luthier.training.average import Average
 from luthier.training.learner import Learner
+from luthier.training.schedule import Schedule, schedule_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +31,14 @@ class Session:
     learner: Learner
     loader: Loader[Any]
     store: Store
+    total_steps: int
+    """Of the whole run."""
+    schedule: Schedule
 
     @property
     def recipe(self) -> Recipe:
         """With no `auto` left."""
         return self.resolved.recipe
-
-    @property
-    def total_steps(self) -> int:
-        """Steps of the whole run."""
-        return self.recipe.training.total_steps(self.loader.steps_per_epoch)
 
     def checkpoint_bytes(self) -> int:
         """The size of one checkpoint, about."""
@@ -50,32 +49,41 @@ class Session:
 def open_session(
     directory: RunDirectory, resolved: Resolved, prepared: Prepared, assembly: Assembly
 ) -> Session:
-    """The network gets its first weights and its place, the loader its order."""
+    """The network gets its first weights and its place, the loader its order.
+
+    Nothing is written yet.
+
+    Raises:
+        InputError: If the placement cannot be had here, or settings contradict each other.
+    """
     recipe, settings = resolved.recipe, resolved.recipe.training
     assert isinstance(settings.batch_size, int)
     assert isinstance(settings.workers, int)
     network = with_weights(assembly, recipe)
     placed = place(network, recipe.placement)
-    task = recipe.task.build(prepared.classes, prepared.class_counts)
+    loader = Loader(
+        prepared.train,
+        assembly.task.collate,
+        batch_rows=settings.batch_size,
+        accumulate=settings.accumulate,
+        seed=settings.seed,
+        shuffle=True,
+        workers=settings.workers,
+    )
+    total_steps = settings.total_steps(loader.steps_per_epoch)
     return Session(
         directory=directory,
         resolved=resolved,
         prepared=prepared,
         assembly=assembly,
-        task=task,
+        task=assembly.task,
         learner=Learner(
             placed=placed,
             optimizer=recipe.optimizer.build(placed.network),
             average=Average(network, settings.ema_decay) if settings.ema_decay else None,
         ),
-        loader=Loader(
-            prepared.train,
-            task.collate,
-            batch_rows=settings.batch_size,
-            accumulate=settings.accumulate,
-            seed=settings.seed,
-            shuffle=True,
-            workers=settings.workers,
-        ),
+        loader=loader,
+        total_steps=total_steps,
+        schedule=schedule_for(recipe.schedule, total_steps),
         store=Store(directory.checkpoints, keep=settings.keep_checkpoints),
     )

@@ -123,6 +123,7 @@ class Classify:
         self.classes = tuple(classes)
         self._weights = _weights(spec.class_weights, self.classes, class_counts)
         self._needs_counts = spec.class_weights == "balanced" and class_counts is None
+        self._counts: dict[tuple[int, torch.device, torch.dtype], Tensor] = {}
         self._weights_like: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     def collate(self, samples: Samples) -> ClassifyBatch:
@@ -145,7 +146,7 @@ class Classify:
             reduction="sum",
             label_smoothing=self.spec.label_smoothing,
         )
-        return Loss(loss_sum, _count(targets, weights_K, loss_sum))
+        return Loss(loss_sum, self._count(targets, weights_K, loss_sum))
 
     def decode(self, output: Tensor, batch: ClassifyBatch) -> Columns:
         """What the network says of each example.
@@ -194,6 +195,16 @@ class Classify:
             predictions.append({**top[0], "top": top})
         return predictions
 
+    def _count(self, targets: Tensor, weights_K: Tensor | None, like: Tensor) -> Tensor:
+        """The weights of the rows, summed: what the mean is a mean over."""
+        if weights_K is not None:
+            rows = weights_K[targets] if targets.ndim == 1 else targets @ weights_K
+            return rows.sum()
+        key = (len(targets), like.device, like.dtype)
+        if key not in self._counts:  # nearly all batches have the same
+            self._counts[key] = like.new_full((), len(targets))
+        return self._counts[key]
+
     def _weights_for(self, y_BK: Tensor) -> Tensor | None:
         if self._weights is None:
             return None
@@ -201,15 +212,6 @@ class Classify:
         if key not in self._weights_like:
             self._weights_like[key] = self._weights.to(y_BK)
         return self._weights_like[key]
-
-
-def _count(targets: Tensor, weights_K: Tensor | None, like: Tensor) -> Tensor:
-    """The weights of the rows, summed: what the mean is a mean over."""
-    if weights_K is None:
-        return like.new_full((), len(targets))
-    if targets.ndim == 1:
-        return weights_K[targets].sum()
-    return (targets @ weights_K).sum()
 
 
 def _weights(

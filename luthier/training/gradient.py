@@ -26,7 +26,7 @@ def backward(loss: Loss, parts: int) -> Loss:
     # A lone part knows the count already, and one number is divided sooner than a gradient.
     share = loss.count.clamp_min(LEAST_COUNT).reciprocal() if parts == 1 else None
     torch.autograd.backward(loss.sum, share)
-    return Loss(loss.sum.detach(), loss.count.detach())
+    return Loss(loss.sum.detach(), loss.count)
 
 
 def total(losses: Sequence[Loss]) -> Loss:

@@ -10,6 +10,9 @@ from pydantic import Field, model_validator
 from luthier.spec import Auto, Many, Spec
 
 DEFAULT_EPOCHS = 10
+MOST_EPOCHS = 1_000_000
+MOST_STEPS = 10**12
+"""More than anybody waits for: a number above is a mistake."""
 
 Tracker = Literal["tensorboard", "wandb", "mlflow"]
 
@@ -22,9 +25,9 @@ class TrainingSpec(Spec):
         1800
     """
 
-    epochs: int | None = Field(default=None, ge=1)
+    epochs: int | None = Field(default=None, ge=1, le=MOST_EPOCHS)
     """Passes over the training rows; 10 if neither epochs nor steps are given."""
-    steps: int | None = Field(default=None, ge=1)
+    steps: int | None = Field(default=None, ge=1, le=MOST_STEPS)
     """Optimizer steps, instead of epochs."""
     max_minutes: float | None = Field(default=None, gt=0)
     """Stops after so many minutes, over all parts of the run; the schedule is not shortened."""
@@ -86,7 +89,7 @@ class TrainingSpec(Spec):
                 raise ValueError(f"batch_size: got {self.batch_size}; wanted auto or at least 1")
             if self.batch_size % self.accumulate:
                 raise ValueError(
-                    f"batch_size ({self.batch_size}) cannot be cut in accumulate "
+                    f"batch_size: got {self.batch_size}, which cannot be cut in accumulate "
                     f"({self.accumulate}) equal parts; wanted a multiple"
                 )
         if self.workers != "auto" and self.workers < 0:

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from conftest import Command
-
-from luthier.cli import app
 
 GOOD = "digits.yaml"
 JARGON = ("Traceback", "Input should be", "tuple", "NoneType", "ValidationError", " at 0x", "errno", "pydantic", "For further information")
