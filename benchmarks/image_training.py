@@ -72,6 +72,8 @@ def main() -> int:
     """Runs the benchmark that the command line asks for."""
     parser = harness.arguments(__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--accuracy", action="store_true", help="accuracy after 10 epochs instead")
+    parser.add_argument("--epochs", type=int, help="of a run; none: 6, or 10 for accuracy")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each")
     parser.add_argument("--data", type=Path, default=_data(), help="directory of the MNIST files")
     given = parser.parse_args()
     if not (given.data / "train-images-idx3-ubyte.gz").exists():
@@ -101,7 +103,7 @@ def _effort(given: argparse.Namespace) -> tuple[int, int]:
     """Epochs of a run, and rounds."""
     if given.quick:
         return 2, 1
-    return (10, 3) if given.accuracy else (6, 3)
+    return given.epochs or (10 if given.accuracy else 6), given.rounds
 
 
 def _measure(one: Contestant, turn: int, epochs: int, data: Path) -> Measurement:
