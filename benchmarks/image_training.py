@@ -33,6 +33,7 @@ RATES = (
 ACCURACIES = (
     Case("accuracy_fp32", "share right", "higher", "accuracy", ("fp32",)),
     Case("accuracy_bf16", "share right", "higher", "accuracy", ("bf16",)),
+    Case("seconds_to_98.5", "s", "lower", "seconds_to_target", PRECISIONS),
 )
 
 _SCRIPTS = {

@@ -10,7 +10,7 @@ import os
 import sys
 
 import typer
-from typer.exceptions import BadParameter, TyperException
+from typer.exceptions import TyperException
 from typer.main import get_command
 
 from luthier.cli import after, before, doctor, terminal, train
@@ -81,7 +81,9 @@ def _worded(error: TyperException) -> str:
 
     from luthier.wording import wanted
 
-    if not isinstance(error, BadParameter) or not isinstance(error.__cause__, ValidationError):
+    if not isinstance(error, typer.BadParameter) or not isinstance(
+        error.__cause__, ValidationError
+    ):
         return error.format_message()
     option = error.param.opts[0] if error.param is not None else "the command"
     return f"{option}: {wanted(error.__cause__.errors()[0])}"

@@ -48,9 +48,10 @@ class ImagesSpec(Spec):
         if not isinstance(self.image_size, str):
             sides = self.image_size if isinstance(self.image_size, tuple) else (self.image_size,)
             if not 1 <= len(sides) <= 2 or not all(1 <= side <= MAX_SIDE for side in sides):
+                got = ", ".join(map(str, sides)) or "none"
                 raise ValueError(
-                    f"image_size: got {', '.join(map(str, sides)) or 'none'}; wanted one number or [height, width], "
-                    f"each from 1 to {MAX_SIDE}"
+                    f"image_size: got {got}; wanted one number or [height, width], each from 1 "
+                    f"to {MAX_SIDE}"
                 )
         if self.classes != "auto":
             repeated = sorted({name for name in self.classes if self.classes.count(name) > 1})

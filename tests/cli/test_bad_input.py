@@ -1,4 +1,4 @@
-"""What happens to wrong recipes, files, pictures and commands: a clear message, never a traceback."""
+"""Wrong recipes, files, pictures and commands: a clear message each, never a traceback."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ import pytest
 from conftest import Command
 
 GOOD = "digits.yaml"
-JARGON = ("Traceback", "Input should be", "tuple", "NoneType", "ValidationError", " at 0x", "errno", "pydantic", "For further information")
+JARGON = (
+    "Traceback",
+    "Input should be",
+    "tuple",
+    "NoneType",
+    "ValidationError",
+    " at 0x",
+    "errno",
+    "pydantic",
+    "For further information",
+)
 MOST_LINES = 40
 
 
@@ -44,7 +54,7 @@ FLAT = "{kind: flatten}"
 COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("trian", GOOD): ("trian", "train"),
     ("--verbose",): ("--verbose",),
-    ("train",): ("RECIPE",),
+    ("train",): ("recipe",),
     ("train", GOOD, "--epochs", "3"): ("--epochs",),
     ("train", GOOD, "--resme"): ("--resme", "--resume"),
     ("train", GOOD, "--out"): ("--out",),
@@ -61,10 +71,17 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("train", GOOD, "--out", "taken"): ("taken", "no run", "--out"),
     ("design", GOOD, "--draw", "net.png"): ("net.png", ".svg"),
     ("design", GOOD, "--draw", "gone/net.svg"): ("gone", "no such folder"),
+    ("design", GOOD, "--draw", "nothing/net.svg/x.svg"): ("nothing/net.svg", "no such folder"),
+    ("design", GOOD, "--draw", "n" * 300 + ".svg"): ("nnn", "too long"),
     ("design", GOOD, "--draw", "folder.yaml"): ("folder.yaml", ".svg"),
     ("schema", "--out", "gone/recipe.json"): ("gone", "no such folder"),
     ("schema", "--out", "nothing"): ("nothing", "is a folder"),
     ("schema", "more"): ("more",),
+    ("",): ("command",),
+    ("train", "n" * 300 + ".yaml"): ("nnn", "too long"),
+    ("train", GOOD, "--out", "n" * 300): ("nnn", "too long"),
+    ("evaluate", "n" * 300): ("nnn", "too long"),
+    ("predict", "digits", "n" * 300): ("nnn", "too long"),
     ("new", "clasify", "digits"): ('"clasify"', "classify"),
     ("new", "classify", "gone"): ("gone", "does not exist"),
     ("new", "classify", "notes.txt"): ("notes.txt", "nothing that is known"),
@@ -87,8 +104,8 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("predict", "digits", "cut.png"): ("cut.png", "damaged or cut off"),
     ("predict", "digits", "huge.png"): ("huge.png", "pixels"),
     ("predict", "digits", "nothing"): ("nothing", "holds no pictures", ".png"),
-    ("predict", "digits", "good.png", "--top", "0"): ("--top", "0"),
-    ("predict", "digits", "good.png", "--top", "many"): ("--top", "many"),
+    ("predict", "digits", "good.png", "--top", "0"): ("--top", "got 0", "at least 1"),
+    ("predict", "digits", "good.png", "--top", "many"): ("--top", 'got "many"', "a whole number"),
     ("predict", "gone", "good.png"): ("gone", "no run is there"),
     ("predict", "runs/unfinished", "good.png"): ("not finished", "--resume"),
     ("report", "gone"): ("gone", "no run is there"),
@@ -97,8 +114,8 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("report", "digits", "digits"): ("runs/digits", "twice"),
     ("report", "digits", "--out", "gone/report.html"): ("gone", "no such folder"),
     ("report", "digits", "--out", "nothing"): ("nothing", "is a folder"),
-    ("report", "runs/scores"): ("evaluation/test.json", "damaged", "luthier evaluate"),
-}  # fmt: skip
+    
+}
 """Arguments, and what the message must say."""
 
 RECIPES: dict[str, tuple[str, ...]] = {
@@ -111,7 +128,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "nul.yaml": ("nul.yaml", "is not YAML"),
     "list.yaml": ("list.yaml", "is a list", "name, task, data and model"),
     "text.yaml": ("text.yaml", '"hello"', "name, task, data and model"),
-    "twice.yaml": ('has the key "name" twice', "first on line 1", "line 12"),
+    "twice.yaml": ('has the key "name" twice', "first on line 1", "line 13"),
     "open.yaml": ("is not YAML", "line"),
     "tabs.yaml": ("is not YAML", "line 2"),
     "tag.yaml": ("has a tag", "line 1"),
@@ -121,14 +138,14 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "two.yaml": ("is not YAML", "another document"),
     "good.png": ("good.png", "UTF-8"),
     "many.yaml": (
-        "many.yaml: 5 problems",
+        "many.yaml: 6 problems",
         'got "clasify", wanted "classify" (line 2)',
         'data.limt: unknown setting "limt"; did you mean "limit"? (line 3)',
         'model.layers[0].chanels: unknown setting "chanels"; did you mean "channels"? (line 6)',
         'model.layers[1].width: got "wide", wanted a whole number (line 7)',
         "training.epochs: got 0",
     ),
-}  # fmt: skip
+}
 """Recipe files, and what the message must say."""
 
 VALUES: dict[tuple[str, ...], tuple[str, ...]] = {
@@ -154,7 +171,17 @@ VALUES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("training.epochs=99999999999999999999999",): ("training.epochs", "99999999999", "1,000,000"),
     ("training.batch_size=0",): ("training.batch_size", "got 0", "at least 1"),
     ("training.batch_size=big",): ("training.batch_size", '"big"', '"auto"'),
-    ("training.batch_size=10", "training.accumulate=3"): ("training.batch_size", "10", "3", "a multiple"),
+    ("training.batch_size=10", "training.accumulate=3"): (
+        "training.batch_size", "10", "3", "a multiple",
+    ),
+    ("training.batch_size=1", "model.layers.3.norm=batch"): ("training.batch_size", "batch norm"),
+    ("training.batch_size=3", "training.accumulate=3", "model.layers.3.norm=batch"): (
+        "training.batch_size", "batch norm",
+    ),
+    ("data.augment=[{kind: crop, padding: 8, mode: reflect}]",): (
+        "data.augment[0].padding", "got 8", "7 pixels",
+    ),
+    ("data.augment=[{kind: affine}]",): ("data.augment[0]", "changes nothing", "rotate"),
     ("training.steps=5",): ("training", "epochs (2)", "steps (5)", "one of them"),
     ("training.evaluate_every_epochs=1", "training.evaluate_every_steps=2"): ("training", "one of them"),
     ("training.patience=2", "data.split.validation=0"): ("training.patience", "no validation split"),
@@ -187,9 +214,9 @@ VALUES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("data.limit=0",): ("data.limit", "got 0"),
     ("data.limit=1",): ("digits", "limit"),
     ("data.image_size=0",): ("data.image_size", "got 0", "4096"),
-    ("data.image_size=[8, 8, 8]",): ("data.image_size", "[height, width]"),
+    ("data.image_size=[8, 8, 8]",): ("data.image_size", "[height, width]", "got 8, 8, 8"),
     ("data.image_size=large",): ("data.image_size", '"large"', '"auto"'),
-    ("data.channels=2",): ("data.channels", "got 2", "1 or 3"),
+    ("data.channels=2",): ("data.channels", "got 2", "1 or 3 or"),
     ("data.normalize={mean: [0.5], std: [0]}",): ("data.normalize", "std", "above 0"),
     ("data.normalize=half",): ("data.normalize", '"half"', '"unit"'),
     ("data.classes=[a, a]",): ("data.classes", '"a"', "different names"),
@@ -214,7 +241,7 @@ VALUES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("model.head=softmax",): ("model.head", '"softmax"', '"auto"'),
     ("model.head=none",): ("model", "a vector (16)", "a vector (10)", "head"),
     ("model.initialize.scheme=best",): ("model.initialize", '"best"'),
-}  # fmt: skip
+}
 """Overrides of the good recipe, and what the message must say."""
 
 SHAPES: dict[tuple[str, ...], tuple[str, ...]] = {
@@ -254,7 +281,7 @@ SHAPES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("{kind: residual, layers: [{kind: residual, layers: [{kind: conv, chanels: 1, channels: 1, kernel: 1}]}]}",): (
         "model.layers[0].layers[0].layers[0].chanels", 'did you mean "channels"?',
     ),
-}  # fmt: skip
+}
 """Networks, and what the message must say."""
 
 DATA: dict[str, tuple[str, ...]] = {
@@ -301,7 +328,7 @@ DATA: dict[str, tuple[str, ...]] = {
     "kind: image_archive, path: broken.tar.gz": ("broken.tar.gz", "damaged or cut off"),
     "kind: image_archive, path: pets": ("pets", "no archive"),
     "kind: image_archive, path: notes.txt": ("notes.txt", "wanted an archive"),
-}  # fmt: skip
+}
 """Data sections, and what the message must say."""
 
 NOT_THE_USER: dict[tuple[str, ...], tuple[str, ...]] = {
@@ -309,9 +336,15 @@ NOT_THE_USER: dict[tuple[str, ...], tuple[str, ...]] = {
     ("predict", "runs/flipped", "good.png"): ("runs/flipped/model", "damaged", "model.safetensors"),
     ("predict", "runs/cut_weights", "good.png"): ("runs/cut_weights/model", "damaged"),
     ("predict", "runs/no_manifest", "good.png"): ("runs/no_manifest/model", "manifest.json"),
+    ("report", "runs/scores"): ("evaluation/test.json", "damaged", "luthier evaluate"),
+    ("report", "runs/key"): ("evaluation/test.json", "damaged", "luthier evaluate"),
+    ("report", "runs/parquet"): ("evaluation/test.parquet", "damaged", "luthier evaluate"),
+    ("report", "runs/network"): ("runs/network/model", "network.json", "damaged"),
+    ("evaluate", "runs/timing"): ("runs/timing/facts.json", "damaged"),
+    ("train", GOOD, "name=fresh", "optimizer.learning_rate=1e30"): ("finite", "checkpoint"),
     ("report", "runs/facts"): ("runs/facts/facts.json", "damaged"),
     ("train", GOOD, "--out", "runs/facts", "--resume"): ("runs/facts/facts.json", "damaged"),
-}  # fmt: skip
+}
 """Runs that a disk has damaged: exit code 1."""
 
 ROWS: list[tuple[tuple[str, ...], tuple[str, ...], int]] = [
@@ -336,4 +369,7 @@ def test_refused(
     luthier: Command, arguments: tuple[str, ...], phrases: tuple[str, ...], code: int
 ) -> None:
     outcome = luthier(*arguments)
+    begun = Path("runs/fresh/resolved.yaml").exists()
+    shutil.rmtree("runs/fresh", ignore_errors=True)
     assert faults(outcome.code, outcome.err, code, phrases) == [], outcome.err
+    assert not begun or code == 1, "a run was begun"

@@ -44,7 +44,9 @@ def _recipes() -> None:
     Path("deep.yaml").write_text("name: " + "[" * 100 + "]" * 100 + "\n")
     Path("long.yaml").write_text("name: " + "x" * (MAX_BYTES + 1) + "\n")
     rows = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
-    rows += [f"{b}: &{b} [{', '.join(['*' + a] * 10)}]" for a, b in zip("abcde", "bcdef", strict=True)]
+    rows += [
+        f"{b}: &{b} [{', '.join(['*' + a] * 10)}]" for a, b in zip("abcde", "bcdef", strict=True)
+    ]
     Path("bomb.yaml").write_text("\n".join(rows))
     Path("two.yaml").write_text(good + "---\n" + good)
     Path("many.yaml").write_text(
@@ -166,7 +168,15 @@ def _archives() -> None:
 
 def _runs() -> None:
     whole = Path("runs/digits")
-    for name in ("flipped", "cut_weights", "no_manifest", "scores", "facts", "resolved", "unfinished"):
+    for name in (
+        "flipped",
+        "cut_weights",
+        "no_manifest",
+        "scores",
+        "facts",
+        "resolved",
+        "unfinished",
+    ):
         shutil.copytree(whole, Path("runs", name))
     flip(Path("runs/flipped/model/model.safetensors"), -7)
     weights = Path("runs/cut_weights/model/model.safetensors")
