@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
+
+Group = dict[str, Any]
+"""Parameters, and what an optimizer does to them: as torch has them."""
 
 NORMS = (
     nn.modules.batchnorm._BatchNorm,
@@ -33,7 +37,7 @@ def weights_and_rest(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Pa
     return weights, rest
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[Group]:
     """The trainable parameters of `network` in groups, for a torch optimizer.
 
     `decayed` are its weights, `undecayed` its biases and norms: to pull a scale towards zero is
@@ -42,9 +46,14 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
     """
     weights, rest = weights_and_rest(network)
     if not weight_decay:
-        return [{"name": "undecayed", "params": weights + rest, "weight_decay": 0.0}]
-    groups = [
-        {"name": "decayed", "params": weights, "weight_decay": weight_decay},
-        {"name": "undecayed", "params": rest, "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
+        return grouped("undecayed", weights + rest, 0.0)
+    return grouped("decayed", weights, weight_decay) + grouped("undecayed", rest, 0.0)
+
+
+def grouped(name: str, parameters: list[nn.Parameter], weight_decay: float) -> list[Group]:
+    """The parameters as one group for each type of number: a fused kernel takes one type."""
+    groups: dict[torch.dtype, Group] = {}
+    for parameter in parameters:
+        empty = {"name": name, "params": [], "weight_decay": weight_decay}
+        groups.setdefault(parameter.dtype, empty)["params"].append(parameter)
+    return list(groups.values())

@@ -55,7 +55,6 @@ class Guard:
                 average.update(step)
             return False
         finite = torch.isfinite(witness)
-        # torch's fused optimizers read this attribute too: its own gradient scaler sets it.
         optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
         optimizer.step()
         self._buffers.put_back_unless(finite)

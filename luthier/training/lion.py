@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from luthier.spec import Spec
-from luthier.training.groups import parameter_groups
+from luthier.training.groups import Group, parameter_groups
 
 
 class LionSpec(Spec):
@@ -48,8 +48,10 @@ class Lion(torch.optim.Optimizer):
     found_inf: Tensor | None = None
     """One where the step must change nothing; set where that is known on the device alone."""
 
-    def __init__(self, spec: LionSpec, groups: Iterable[dict[str, Any]]) -> None:
-        super().__init__(groups, {"lr": spec.learning_rate, "betas": (spec.beta1, spec.beta2)})
+    def __init__(self, spec: LionSpec, groups: Iterable[Group]) -> None:
+        super().__init__(
+            list(groups), {"lr": spec.learning_rate, "betas": (spec.beta1, spec.beta2)}
+        )
         for group in self.param_groups:
             for parameter in group["params"]:
                 self.state[parameter]["mean"] = torch.zeros_like(parameter)
@@ -61,6 +63,8 @@ class Lion(torch.optim.Optimizer):
         keep: float | Tensor = 1.0 if self.found_inf is None else 1.0 - self.found_inf.double()
         for group in self.param_groups:
             weights = [p for p in group["params"] if p.grad is not None]
+            if not weights:
+                continue
             means = [self.state[p]["mean"] for p in weights]
             gradients = usable([p.grad for p in weights], means, self.found_inf)
             moves = torch._foreach_lerp(means, gradients, 1 - group["betas"][0])

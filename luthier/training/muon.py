@@ -15,8 +15,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from luthier.spec import Spec
-from luthier.training.adam import make_state
-from luthier.training.groups import weights_and_rest
+from luthier.training.adam import Adam
+from luthier.training.groups import grouped, weights_and_rest
 from luthier.training.lion import usable
 
 HEAD = "head."
@@ -71,36 +71,26 @@ class Muon(torch.optim.Optimizer):
     def __init__(self, spec: MuonSpec, network: nn.Module) -> None:
         heads = {id(p) for name, p in network.named_parameters() if name.startswith(HEAD)}
         weights, rest = weights_and_rest(network)
-        decay, none = {"weight_decay": spec.weight_decay}, {"weight_decay": 0.0}
-        groups: list[dict[str, Any]] = [
-            {"name": "matrices", "params": [p for p in weights if id(p) not in heads], **decay},
-            {"name": "decayed", "params": [p for p in weights if id(p) in heads], **decay},
-            {"name": "undecayed", "params": rest, **none},
-        ]
-        groups = [group for group in groups if group["params"]]
-        super().__init__(groups, {"lr": spec.learning_rate})
-        matrices = [group for group in groups if group["name"] == "matrices"]
+        inside = [p for p in weights if id(p) not in heads]
+        matrices = grouped("matrices", inside, spec.weight_decay)
+        others = grouped("decayed", [p for p in weights if id(p) in heads], spec.weight_decay)
+        others += grouped("undecayed", rest, 0.0)
+        super().__init__(matrices + others, {"lr": spec.learning_rate})
         self._matrices = self.param_groups[: len(matrices)]
         for group in self._matrices:
             for parameter in group["params"]:
                 self.state[parameter]["mean"] = torch.zeros_like(parameter)
         self._momentum = spec.momentum
         self._nesterov = spec.nesterov
-        self._rest = self._adamw(spec) if len(groups) > len(matrices) else None
+        self._rest = self._adam(spec) if others else None
 
-    def _adamw(self, spec: MuonSpec) -> torch.optim.AdamW:
+    def _adam(self, spec: MuonSpec) -> Adam:
         """The optimizer of the rest; its groups and its state are this one's."""
-        adamw = torch.optim.AdamW(
-            self.param_groups[len(self._matrices) :],
-            lr=spec.learning_rate,
-            betas=(spec.beta1, spec.beta2),
-            eps=spec.epsilon,
-            fused=True,
-        )
-        self.param_groups[len(self._matrices) :] = adamw.param_groups
-        adamw.state = self.state
-        make_state(adamw)
-        return adamw
+        groups = self.param_groups[len(self._matrices) :]
+        adam = Adam(groups, spec.learning_rate, (spec.beta1, spec.beta2), spec.epsilon)
+        assert all(own is group for own, group in zip(adam.param_groups, groups, strict=True))
+        self.state.update(adam.state)
+        return adam
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -109,13 +99,14 @@ class Muon(torch.optim.Optimizer):
         for group in self._matrices:
             self._step_matrices(group)
         if self._rest is not None:
-            if self.found_inf is not None:
-                self._rest.found_inf = self.found_inf  # type: ignore[attr-defined]
+            self._rest.found_inf = self.found_inf
             self._rest.step()
 
     def _step_matrices(self, group: dict[str, Any]) -> None:
         keep: float | Tensor = 1.0 if self.found_inf is None else 1.0 - self.found_inf.double()
         weights = [p for p in group["params"] if p.grad is not None]
+        if not weights:
+            return
         means = [self.state[p]["mean"] for p in weights]
         gradients = usable([p.grad for p in weights], means, self.found_inf)
         torch._foreach_lerp_(means, gradients, 1 - self._momentum)

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from luthier.errors import InputError
-from luthier.training.adam import AdamSpec, AdamWSpec
+from luthier.training.adam import Adam, AdamSpec, AdamWSpec
 from luthier.training.lion import Lion, LionSpec
 from luthier.training.muon import Muon, MuonSpec
 from luthier.training.sgd import Sgd, SgdSpec
@@ -34,9 +34,7 @@ OptimizerSpec = Annotated[
 
 def skips_on_device(optimizer: torch.optim.Optimizer) -> bool:
     """Whether `found_inf`, a tensor, can tell the optimizer to leave everything as it is."""
-    if isinstance(optimizer, Sgd | Muon | Lion):
-        return True
-    return isinstance(optimizer, torch.optim.Adam) and bool(optimizer.defaults["fused"])
+    return isinstance(optimizer, Sgd | Adam | Muon | Lion)
 
 
 def state_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:

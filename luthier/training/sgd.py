@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from luthier.spec import Spec
-from luthier.training.groups import parameter_groups
+from luthier.training.groups import Group, parameter_groups
 
 
 class SgdSpec(Spec):
@@ -43,10 +43,10 @@ class SgdSpec(Spec):
         return Sgd(self, parameter_groups(network, self.weight_decay))
 
 
-class Sgd(torch.optim.SGD):
+class Sgd(torch.optim.Optimizer):
     """`v = momentum * v + g`, `w = w - learning_rate * (v + weight_decay * w)`.
 
-    torch's own, fused; what it lacks is decay outside of the momentum.
+    torch's fused kernel, with decay outside of the momentum, which `torch.optim.SGD` lacks.
 
     Source:
         Decoupled decay: Loshchilov and Hutter 2019, algorithm 1 (SGDW), 1711.05101; as in
@@ -56,22 +56,10 @@ class Sgd(torch.optim.SGD):
     found_inf: Tensor | None = None
     """One where the step must change nothing; set where that is known on the device alone."""
 
-    def __init__(self, spec: SgdSpec, groups: Iterable[dict[str, Any]]) -> None:
-        groups = [
-            {**group, "apart": 0.0}
-            if spec.coupled_decay
-            else {**group, "apart": group["weight_decay"], "weight_decay": 0.0}
-            for group in groups
-        ]
-        super().__init__(
-            groups,
-            lr=spec.learning_rate,
-            momentum=spec.momentum,
-            nesterov=spec.nesterov,
-            fused=True,
-        )
+    def __init__(self, spec: SgdSpec, groups: Iterable[Group]) -> None:
+        super().__init__(list(groups), {"lr": spec.learning_rate})
+        self._spec = spec
         if spec.momentum:
-            # torch makes them in the first step, and of garbage where that step is skipped.
             for group in self.param_groups:
                 for parameter in group["params"]:
                     self.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
@@ -80,9 +68,27 @@ class Sgd(torch.optim.SGD):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """One step along the gradients; a parameter without one stays as it is."""
         assert closure is None, "the loop runs the network"
-        keep: float | Tensor = 1.0 if self.found_inf is None else 1.0 - self.found_inf.double()
         for group in self.param_groups:
-            if group["apart"]:
-                moving = [p for p in group["params"] if p.grad is not None]
-                torch._foreach_mul_(moving, 1.0 - group["lr"] * group["apart"] * keep)
-        super().step()
+            self._step_group(group)
+
+    def _step_group(self, group: dict[str, Any]) -> None:
+        spec, decay = self._spec, group["weight_decay"]
+        weights = [p for p in group["params"] if p.grad is not None]
+        if not weights:
+            return
+        if decay and not spec.coupled_decay:
+            keep: float | Tensor = 1.0 if self.found_inf is None else 1.0 - self.found_inf.double()
+            torch._foreach_mul_(weights, 1.0 - group["lr"] * decay * keep)
+        torch._fused_sgd_(
+            weights,
+            [p.grad for p in weights],
+            [self.state[p]["momentum_buffer"] for p in weights] if spec.momentum else [],
+            weight_decay=decay if spec.coupled_decay else 0.0,
+            momentum=spec.momentum,
+            lr=group["lr"],
+            dampening=0.0,
+            nesterov=spec.nesterov,
+            maximize=False,
+            is_first_step=False,
+            found_inf=self.found_inf,
+        )

@@ -262,11 +262,8 @@ def test_settings_that_make_no_sense(data: dict[str, Any], message: str) -> None
         parse(SgdSpec, data)
 
 
-@pytest.mark.parametrize(
-    "spec", [SgdSpec(), AdamWSpec(), MuonSpec(), LionSpec()], ids=lambda spec: spec.kind
-)
-def test_state_survives_another_memory_layout(spec: OptimizerSpec) -> None:
-    """Fused kernels walk memory: a moment in another layout than its weight would be shuffled."""
+def resumed_in_another_layout(spec: OptimizerSpec, *, in_their_place: bool) -> list[str]:
+    """What differs after a resume from contiguous tensors, with a kernel that lies otherwise."""
 
     def made() -> Learner:
         net = network().to(memory_format=torch.channels_last)
@@ -280,9 +277,49 @@ def test_state_survives_another_memory_layout(spec: OptimizerSpec) -> None:
         for key, named in first.tensors().items()
     }
     second.load(saved)
+    if in_their_place:  # the mutant: what was loaded is used as it lies
+        for full_name, tensor in saved["optimizer"].items():
+            key, _, name = full_name.partition("/")
+            weight = second.placed.network.get_parameter(name)
+            second.optimizer.state[weight][key] = tensor
     run(whole.placed.network, whole.optimizer)
     run(second.placed.network, second.optimizer)
-    assert differences(copied(whole.tensors()), copied(second.tensors())) == []
+    return differences(copied(whole.tensors()), copied(second.tensors()))
+
+
+@pytest.mark.parametrize(
+    "spec", [SgdSpec(), AdamWSpec(), MuonSpec(), LionSpec()], ids=lambda spec: spec.kind
+)
+def test_state_survives_another_memory_layout(spec: OptimizerSpec) -> None:
+    assert resumed_in_another_layout(spec, in_their_place=False) == []
+
+
+@pytest.mark.parametrize("spec", [SgdSpec(), AdamWSpec()], ids=lambda spec: spec.kind)
+def test_the_proof_catches_a_shuffled_moment(spec: OptimizerSpec) -> None:
+    """Fused kernels walk memory: a moment in another layout than its weight is shuffled."""
+    assert "weights: 0.weight" in resumed_in_another_layout(spec, in_their_place=True)
+
+
+def test_numbers_of_different_types_train_together() -> None:
+    net = nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.Linear(2, 2).double()})
+    for spec in (SgdSpec(), AdamWSpec(), MuonSpec(), LionSpec()):
+        optimizer = spec.build(net)
+        before = copied({"weights": dict(net.state_dict())})
+        for p in net.parameters():
+            p.grad = torch.ones_like(p)
+        optimizer.step()
+        assert len(differences(before, {"weights": dict(net.state_dict())})) == 4
+
+
+def test_a_parameter_without_a_gradient_stays() -> None:
+    for spec in (SgdSpec(weight_decay=0.1), AdamWSpec(), MuonSpec(), LionSpec()):
+        net = nn.Linear(2, 2)
+        before = copied({"weights": dict(net.state_dict())})
+        optimizer = spec.build(net)
+        optimizer.step()
+        net.weight.grad = torch.ones_like(net.weight)
+        optimizer.step()
+        assert differences(before, {"weights": dict(net.state_dict())}) == ["weights: weight"]
 
 
 def test_columns_are_canonical_in_a_checkpoint() -> None:

@@ -49,7 +49,7 @@ def test_what_needs_a_validation_split() -> None:
         ),
         (
             {"batch_size": 10, "accumulate": 4},
-            r"batch_size \(10\) cannot be cut in accumulate \(4\) equal parts",
+            r"batch_size: got 10, which cannot be cut in accumulate \(4\) equal parts",
         ),
         ({"batch_size": 0}, "batch_size: got 0; wanted auto or at least 1"),
         ({"workers": -1}, "workers: got -1; wanted auto or at least 0"),
@@ -59,7 +59,7 @@ def test_what_needs_a_validation_split() -> None:
         ({"clip_norm": 0.0}, "training.clip_norm"),
         ({"batch_size": "big"}, "training.batch_size"),
         ({"epoch": 1}, 'did you mean "epochs"'),
-        ({"track": ["tensorbord"]}, 'did you mean "tensorboard"'),
+        ({"track": ["tensorbord"]}, 'wanted "tensorboard" or "wandb"'),
     ],
 )
 def test_settings_that_make_no_sense(data: dict[str, Any], message: str) -> None:
