@@ -21,7 +21,7 @@ from luthier.tasks import TaskSpec
 from luthier.training.optimizer import AdamSpec, OptimizerSpec
 from luthier.training.schedule import ConstantSpec, ScheduleSpec
 from luthier.training.settings import TrainingSpec
-from luthier.wording import Lines, place, shown
+from luthier.wording import NO_LINE, Lines, place, shown
 from luthier.yaml_source import read_yaml, write_yaml
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -89,6 +89,7 @@ class Recipe(Spec):
         for override in overrides:
             path = _override(changed, override)
             lines = {at: line for at, line in lines.items() if at[: len(path)] != path}
+            lines[path] = NO_LINE
         return parse(cls, changed, lines=lines, source=source)
 
     def with_values(self, values: Mapping[str, Any]) -> Recipe:

@@ -15,6 +15,7 @@ from luthier.errors import Problem, SpecError
 from luthier.placement.place import decide as decide_placement
 from luthier.recipe import Recipe
 from luthier.spec import Decision, plain
+from luthier.wording import shown
 
 USUAL_BATCH = 128
 LEAST_STEPS_AN_EPOCH = 20
@@ -89,8 +90,8 @@ def _check(recipe: Recipe, prepared: Prepared) -> None:
             problems.append(
                 Problem(
                     place=f"training.{name}",
-                    message=f"got {used}, but there is no validation split to measure on; give "
-                    "data.split.validation a share, or leave this out",
+                    message=f"got {shown(used)}, but there is no validation split to measure on; "
+                    "give data.split.validation a share, or leave this out",
                 )
             )
     shortest = min(prepared.signal.shape[1:])
@@ -99,8 +100,8 @@ def _check(recipe: Recipe, prepared: Prepared) -> None:
             problems.append(
                 Problem(
                     place=f"data.augment[{index}].padding",
-                    message=f"got {change.padding}, but a picture of {prepared.signal} can be "
-                    f"mirrored by {shortest - 1} pixels at most; give less, or mode: edge",
+                    message=f"got {change.padding}, but the pictures can be mirrored by at most "
+                    f"{shortest - 1} pixels; give less, or mode: edge",
                 )
             )
     if problems:

@@ -15,6 +15,8 @@ from luthier.errors import Problem, nearest
 
 Path = tuple[str | int, ...]
 Lines = Mapping[Path, int]
+NO_LINE = 0
+"""Of what stands in no file, though what is around it does: an override."""
 
 _WANTED = {
     "int_type": "a whole number",
@@ -71,10 +73,19 @@ def problems_of(
         faults.setdefault(fault.path, []).append(fault)
     problems = []
     for path, found in faults.items():
+        if _meant_otherwise(path, found, faults):
+            continue
         where = ".".join(part for part in (prefix, place(path)) if part)
         for message in _messages(found):
             problems.append(Problem(place=where, message=message, line=_line(path, lines)))
     return sorted(problems, key=lambda problem: (problem.line or 0, problem.place))
+
+
+def _meant_otherwise(path: Path, found: Sequence[_Fault], faults: Mapping[Path, Any]) -> bool:
+    """Whether something inside of the value is wrong: so its kind is the one that was meant, and
+    what else could have stood in its place is no help."""
+    inside = any(len(other) > len(path) and other[: len(path)] == path for other in faults)
+    return inside and all(fault.got is not None and not fault.sentence for fault in found)
 
 
 def place(path: Sequence[str | int]) -> str:
@@ -105,19 +116,20 @@ def _messages(faults: Sequence[_Fault]) -> list[str]:
     """The sentences; and one for all that was wanted at the place, where several kinds fit."""
     sentences = list(dict.fromkeys(fault.sentence for fault in faults if fault.sentence))
     wanting = [fault for fault in faults if not fault.sentence]
-    if not wanting:
+    if not wanting or sentences:
         return sentences
     got = wanting[0].got
     names = [name for fault in wanting for name in fault.names]
     wanted = [text for fault in wanting for text in fault.wanted]
     if not wanted and len(names) > _FEW:
-        return [*sentences, f"got {shown(got)}{nearest(str(got), names)}"]
+        return [f"got {shown(got)}{nearest(str(got), names)}"]
     options = list(dict.fromkeys([*wanted, *map(_quoted, names)]))
-    return [*sentences, f"got {shown(got)}, wanted {' or '.join(options)}"]
+    return [f"got {shown(got)}, wanted {' or '.join(options)}"]
 
 
 def _line(path: Path, lines: Lines) -> int | None:
-    return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), None)
+    around = (path[:end] for end in range(len(path), 0, -1))
+    return next((lines[at] for at in around if at in lines), NO_LINE) or None
 
 
 def _fault(cls: type[BaseModel], data: Any, error: ErrorDetails) -> _Fault:
@@ -146,7 +158,8 @@ def _limit(error: ErrorDetails) -> str:
     kind = error["type"]
     if kind in _BOUNDS:
         key, word = _BOUNDS[kind]
-        return f"{word} {error['ctx'][key]:,}"
+        limit = error["ctx"][key]
+        return f"{word} {int(limit) if limit == int(limit) else limit:,}"
     return _WANTED.get(kind) or error["msg"].removeprefix("Input should be ")
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import io
 import sys
 
 import typer
@@ -19,7 +19,6 @@ from luthier.errors import LuthierError
 INTERRUPTED_WITH_NOTHING_TO_SAVE = 130
 
 app = typer.Typer(
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
     help=(
@@ -44,6 +43,9 @@ for verb in VERBS:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and exits with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that has no ×, … or é gets a ?
+            stream.reconfigure(errors="replace")
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -54,17 +56,12 @@ def run(arguments: list[str]) -> int:
         Its exit code.
     """
     try:
-        outcome = get_command(app).main(arguments, prog_name="luthier", standalone_mode=False)
+        outcome = get_command(app).main(
+            arguments or ["--help"], prog_name="luthier", standalone_mode=False
+        )
     except LuthierError as error:
         terminal.complain(str(error))
         return error.exit_code
-    except KeyboardInterrupt:
-        terminal.complain("stopped; there was nothing to save")
-        return INTERRUPTED_WITH_NOTHING_TO_SAVE
-    except BrokenPipeError:
-        # The reader has gone; Python must not complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
         # What no part of luthier knows better words for: the disk's own are the message.
         terminal.complain(f"cannot use {error.filename or 'a file'}: {error.strerror or error}")
@@ -72,6 +69,8 @@ def run(arguments: list[str]) -> int:
     except TyperException as error:
         terminal.complain(f"{_worded(error)} (see luthier --help)")
         return 2
+    if outcome == INTERRUPTED_WITH_NOTHING_TO_SAVE:  # what typer makes of Ctrl-C
+        terminal.complain("stopped; there was nothing to save")
     return outcome if isinstance(outcome, int) else 0
 
 

@@ -12,6 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+WIDEST = 10_000
+"""Characters of a line; more than any table has."""
+
 
 def console(stderr: bool = False) -> Console:
     """Where people read."""
@@ -34,8 +37,9 @@ def warn(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """A value for a program, on standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """A value for a program, on standard output, whatever letters that can take."""
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=plain) + "\n")
 
 
 def print_pairs(title: str, values: Mapping[str, Any]) -> None:
@@ -46,15 +50,21 @@ def print_pairs(title: str, values: Mapping[str, Any]) -> None:
 def print_table(
     title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()
 ) -> None:
-    """A table; the columns in `right` are numbers and stand to the right."""
+    """A table; the columns in `right` are numbers and stand to the right.
+
+    It is as wide as it needs to be: a narrow terminal folds its lines, but no figure is lost.
+    """
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     table.show_header = any(heads)
     for index, head in enumerate(heads):
         table.add_column(head, justify="right" if index in right else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(_escaped(cell) for cell in row))
-    console().print(table)
-    console().print()
+    paper = console()
+    needed = paper.measure(table, options=paper.options.update(width=WIDEST)).maximum
+    paper.width = max(needed, paper.width)
+    paper.print(table)
+    paper.print()
 
 
 def shown(name: str, value: Any) -> str:

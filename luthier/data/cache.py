@@ -87,7 +87,7 @@ def cached(
 
 def _allowed(found: Decoded, spec: ImagesSpec) -> Decoded:
     """An entry that may have been made when files could be left out."""
-    faults = Faults(spec.on_error)
+    faults = spec.faults()
     faults.found.extend(found.skipped)
     faults.settle()
     return found
@@ -102,7 +102,7 @@ def _key(spec: ImagesSpec, stamp: str) -> str:
 
 
 def _write(folder: Path, spec: ImagesSpec, progress: Progress | None) -> None:
-    faults = Faults(spec.on_error)
+    faults = spec.faults()
     source = find(spec, faults, progress)
     digest, faulty = _write_pixels(folder / "pixels.npy", source, faults, progress)
     faults.settle()

@@ -16,10 +16,12 @@ class Faults:
 
     Args:
         on_error: Whether `settle` raises or the files are left out and listed.
+        place: Where the files are, for messages; empty where their names say it.
     """
 
-    def __init__(self, on_error: OnError = "stop") -> None:
+    def __init__(self, on_error: OnError = "stop", place: str = "") -> None:
         self.on_error = on_error
+        self.place = place
         self.found: list[tuple[str, str]] = []
 
     def add(self, file: str, reason: str) -> None:
@@ -36,8 +38,9 @@ class Faults:
             return
         count = len(self.found)
         what = "1 file cannot be used" if count == 1 else f"{count} files cannot be used"
+        where = f"{self.place}: " if self.place else ""
         raise DataError(
-            f"{what}:\n{listed(self.found)}\n"
+            f"{where}{what}:\n{listed(self.found)}\n"
             "mend or remove them, or go on without them: data.on_error=skip"
         )
 

@@ -69,6 +69,10 @@ class ImagesSpec(Spec):
                 raise ValueError(f"normalize: got {means} means for {self.channels} channels")
         return self
 
+    def faults(self) -> Faults:
+        """To gather what is wrong with single files."""
+        return Faults(self.on_error, self.model_dump(include={"path"}).get("path", ""))
+
     @abstractmethod
     def collect(self, faults: Faults) -> Collection:
         """What lies at the place that the settings name; notes files that cannot be used.

@@ -12,7 +12,6 @@ import numpy as np
 from luthier.data.cache import cached
 from luthier.data.collection import Decoded, Rows, Split
 from luthier.data.decoding import Progress, find, in_memory
-from luthier.data.faults import Faults
 from luthier.data.image import MeanStd, Preprocessing
 from luthier.data.images import ImagesSpec
 from luthier.data.pictures import PictureExamples
@@ -101,13 +100,13 @@ def _decoded(spec: ImagesSpec, progress: Progress | None, cache: Path | None) ->
     stamp = spec.stamp()
     if stamp is not None:
         return cached(spec, stamp, progress, cache)
-    faults = Faults(spec.on_error)
+    faults = spec.faults()
     return in_memory(find(spec, faults, progress), faults, progress)
 
 
 def _empty_classes(spec: ImagesSpec, classes: Sequence[str], counts: Rows) -> list[tuple[str, str]]:
     """The classes that cannot be learned."""
-    faults = Faults(spec.on_error)
+    faults = spec.faults()
     limited = f" (data.limit is {spec.limit})" if spec.limit is not None else ""
     for number in np.flatnonzero(counts == 0):
         faults.add(f'class "{classes[int(number)]}"', f"has no training picture{limited}")
@@ -138,8 +137,8 @@ def _splits(spec: ImagesSpec, decoded: Decoded) -> tuple[dict[Split, Rows], tupl
     for name, rows in zip(makes, made, strict=True):
         if not len(rows):
             raise DataError(
-                f"{len(train):,} rows are too few to set some apart for {name}; set "
-                f"data.split.{name}=0, or give more data"
+                f"got {len(train):,} row{'s' if len(train) != 1 else ''}, too few to set some "
+                f"apart for {name}; set data.split.{name}=0, or give more data"
             )
         splits[name] = train[rows]
         decisions.append(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from luthier.data.prepare import Prepared
-from luthier.errors import InputError
+from luthier.errors import InputError, Problem, SpecError
 from luthier.model.blueprint import Network, build
 from luthier.model.initialize import materialize
+from luthier.model.measure import sample
 from luthier.recipe import Recipe
 from luthier.run.model_folder import Blueprint
 from luthier.tasks.task import Task
@@ -40,6 +42,11 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
             the task's settings do not fit the classes.
     """
     reads, classes = prepared.signal, len(prepared.classes)
+    if classes < 2:
+        raise InputError(
+            f"{prepared.recognised}: has only the class {', '.join(prepared.classes)}; "
+            f"{recipe.task.kind} wants two or more"
+        )
     if module is not None:
         if recipe.model is not None:
             raise InputError("model: the recipe has one, and network gives another; leave one out")
@@ -59,6 +66,28 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
         )
     task = recipe.task.build(prepared.classes, prepared.class_counts)
     return Assembly(blueprint=blueprint, network=network, task=task)
+
+
+def must_learn_from_one_row(assembly: Assembly) -> None:
+    """Refuses a network with a batch norm that would have a single value to normalise.
+
+    Args:
+        assembly: Its network is on the meta device still; one that Python code gave is not tried.
+
+    Raises:
+        SpecError: If it cannot be trained on one row at a time.
+    """
+    if assembly.blueprint.model is None:
+        return
+    row = sample(assembly.network.reads, 1, "meta", torch.float32)
+    try:
+        with torch.no_grad():
+            assembly.network(row)
+    except ValueError:
+        message = (
+            "got one row, or one row a part, of which batch norm cannot learn; wanted two or more"
+        )
+        raise SpecError([Problem(place="training.batch_size", message=message)]) from None
 
 
 def with_weights(assembly: Assembly, recipe: Recipe) -> Network:

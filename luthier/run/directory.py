@@ -85,6 +85,13 @@ class RunDirectory:
         """Whether there is a run here already."""
         return self.resolved.exists() or self.checkpoints.exists() or self.model.exists()
 
+    def unfinished(self) -> InputError:
+        """What to tell whoever wants to use a run whose training has not ended."""
+        return InputError(
+            f"{self.path}: its training is not finished; go on with "
+            f"luthier train {self.recipe} --out {self.path} --resume"
+        )
+
     def read_recipe(self) -> Recipe:
         """The recipe as it was given."""
         return Recipe.read(self.recipe)

@@ -139,10 +139,7 @@ def load(run: Path | str, network: nn.Module | None = None) -> Run:
     """
     directory = find_run(run)
     if not directory.model.exists():
-        raise InputError(
-            f"{directory.path}: its training is not finished; go on with "
-            f"luthier train {directory.recipe} --out {directory.path} --resume"
-        )
+        raise directory.unfinished()
     keep_freed_memory()
     model = read_model(directory.model, network)
     return Run(directory, model, place(model.network, _placement(directory)))

@@ -48,9 +48,16 @@ def write_report(runs: Sequence[Path | str], out: Path | None = None) -> Path:
     if len(found) == 1:
         page, path = run_report(data[0]), out or found[0].report
     else:
-        page, path = comparison_report(data), out or Path("comparison.html")
+        page, path = _compared(found, data), out or Path("comparison.html")
     write_named(path, page)
     return path
+
+
+def _compared(found: Sequence[RunDirectory], data: Sequence[ReportData]) -> str:
+    try:
+        return comparison_report(data)
+    except InputError as error:
+        raise InputError(f"{', '.join(str(run.path) for run in found)}: {error}") from None
 
 
 def report_data(directory: RunDirectory, prepared: Prepared | None = None) -> ReportData:
@@ -62,7 +69,7 @@ def report_data(directory: RunDirectory, prepared: Prepared | None = None) -> Re
     """
     facts = directory.read_facts()
     if "timing" not in facts:
-        raise InputError(f"{directory.path}: its training is not finished; go on with --resume")
+        raise directory.unfinished()
     recipe = directory.read_resolved()
     evaluated = facts["evaluated"]
     evaluation = read_evaluation(directory.evaluation, evaluated)

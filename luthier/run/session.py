@@ -11,7 +11,7 @@ from luthier.data.prepare import Prepared
 from luthier.placement.place import place
 from luthier.recipe import Recipe
 from luthier.resolve import Resolved
-from luthier.run.assembly import Assembly, with_weights
+from luthier.run.assembly import Assembly, must_learn_from_one_row, with_weights
 from luthier.run.directory import RunDirectory
 from luthier.tasks.task import Task
 from luthier.training.average import Average
@@ -59,6 +59,8 @@ def open_session(
     recipe, settings = resolved.recipe, resolved.recipe.training
     assert isinstance(settings.batch_size, int)
     assert isinstance(settings.workers, int)
+    if settings.batch_size == settings.accumulate:
+        must_learn_from_one_row(assembly)
     network = with_weights(assembly, recipe)
     placed = place(network, recipe.placement)
     loader = Loader(

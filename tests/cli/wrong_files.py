@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import shutil
 import struct
 import tarfile
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from luthier.checkpoint.document import sealed, unsealed
 from luthier.yaml_source import MAX_BYTES
 
 
@@ -44,9 +44,8 @@ def _recipes() -> None:
     Path("deep.yaml").write_text("name: " + "[" * 100 + "]" * 100 + "\n")
     Path("long.yaml").write_text("name: " + "x" * (MAX_BYTES + 1) + "\n")
     rows = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
-    rows += [
-        f"{b}: &{b} [{', '.join(['*' + a] * 10)}]" for a, b in zip("abcde", "bcdef", strict=True)
-    ]
+    for last, name in zip("abcde", "bcdef", strict=True):
+        rows.append(f"{name}: &{name} [{', '.join(['*' + last] * 10)}]")
     Path("bomb.yaml").write_text("\n".join(rows))
     Path("two.yaml").write_text(good + "---\n" + good)
     Path("many.yaml").write_text(
@@ -168,30 +167,31 @@ def _archives() -> None:
 
 def _runs() -> None:
     whole = Path("runs/digits")
-    for name in (
-        "flipped",
-        "cut_weights",
-        "no_manifest",
-        "scores",
-        "facts",
-        "resolved",
-        "unfinished",
-    ):
+    damaged = ("flipped", "cut_weights", "no_manifest", "network", "resolved")
+    damaged += ("scores", "key", "parquet", "facts", "timing", "unfinished")
+    for name in damaged:
         shutil.copytree(whole, Path("runs", name))
     flip(Path("runs/flipped/model/model.safetensors"), -7)
     weights = Path("runs/cut_weights/model/model.safetensors")
     weights.write_bytes(weights.read_bytes()[:100])
     Path("runs/no_manifest/model/manifest.json").unlink()
     scores = Path("runs/scores/evaluation/test.json")
-    scores.write_text(scores.read_text().replace('"headline"', '"headlime"'))
+    scores.write_text(scores.read_text().replace("0.", "1.", 1))
+    key = Path("runs/key/evaluation/test.json")
+    key.write_text(key.read_text().replace('"headline"', '"headlime"'))
+    flip(Path("runs/parquet/evaluation/test.parquet"), 300)
+    network = Path("runs/network/model/network.json")
+    network.write_bytes(network.read_bytes()[:100])
+    timing = Path("runs/timing/facts.json")
+    timing.write_text(timing.read_text().replace('"timing"', '"timinh"'))
     Path("runs/facts/facts.json").write_text('{"timing": ')
     Path("runs/resolved/resolved.yaml").write_text("name: [digits\n")
     shutil.rmtree("runs/unfinished/model")
     shutil.rmtree("runs/unfinished/evaluation")
-    facts = json.loads(Path("runs/unfinished/facts.json").read_text())
+    facts = unsealed(Path("runs/unfinished/facts.json").read_bytes())
     for name in ("timing", "outcome", "notes", "evaluated"):
         facts.pop(name)
-    Path("runs/unfinished/facts.json").write_text(json.dumps(facts))
+    Path("runs/unfinished/facts.json").write_bytes(sealed(facts))
     Path("runs/bare").mkdir()
     Path("runs/file").write_text("I am a file\n")
     Path("taken").mkdir()

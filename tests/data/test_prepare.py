@@ -116,7 +116,7 @@ def test_limit_takes_evenly_from_the_classes(pets: Path) -> None:
 def test_too_few_rows_to_split(paint, tmp_path: Path) -> None:
     for label in "ab":
         paint(f"set/{label}/0.png", seed=ord(label))
-    with pytest.raises(DataError, match=r"2 rows are too few to set some apart for test; set data"):
+    with pytest.raises(DataError, match=r"2 rows, too few to set some apart for test; set data"):
         prepare(spec(tmp_path / "set"), seed=0)
 
 
@@ -160,7 +160,7 @@ def test_validation_and_test_are_not_augmented() -> None:
             {"channels": 1, "normalize": {"mean": [0.1] * 3, "std": [1] * 3}},
             "normalize: got 3 means for 1 channels",
         ),
-        ({"limit": 0}, "greater than or equal to 1"),
+        ({"limit": 0}, "limit: got 0, wanted at least 1"),
         ({"on_error": "ignore"}, "on_error"),
         ({"path": "x"}, 'unknown setting "path"'),
     ],

@@ -169,7 +169,7 @@ def test_messages(data: dict[str, object], reads: Signal, message: str) -> None:
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        ({"channels": 0, "kernel": 3}, "channels: got 0, wanted greater than or equal to 1"),
+        ({"channels": 0, "kernel": 3}, "channels: got 0, wanted at least 1"),
         ({"channels": True, "kernel": 3}, "channels: got true, wanted a whole number"),
         ({"channels": 3, "kernel": 3, "bias": "yes"}, 'got "yes", wanted true or false or "auto"'),
         ({"channels": 3, "kernel": 3, "padding": -1}, "padding: got -1"),

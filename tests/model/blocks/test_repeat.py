@@ -76,7 +76,7 @@ def test_the_copies_are_run_in_order() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"times": 0, "layers": [CONV]}, "times: got 0, wanted greater than or equal to 1"),
+        ({"times": 0, "layers": [CONV]}, "times: got 0, wanted at least 1"),
         ({"times": 1001, "layers": [CONV]}, "times: got 1001, wanted less than or equal to 1000"),
         ({"times": 2, "layers": []}, "layers: got no layers; wanted at least one, or no repeat"),
         (

@@ -1,0 +1,83 @@
+"""The recipes that come with luthier: valid, drawn, and trained for two steps on their data."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import luthier
+from luthier.checkpoint.weights import read_weights
+from luthier.recipe import Recipe
+from luthier.run.design import design_network
+from luthier.run.directory import RunDirectory
+from luthier.spec import plain
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("LUTHIER_DATA", ROOT.parent / "shared" / "data"))
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+SHORT = ("data.limit=300", "training.epochs=null", "training.steps=2", "placement.threads=1")
+
+
+def where(recipe: Path) -> Path | None:
+    """Where the data of a recipe lies on this machine; none if it brings its own."""
+    given = plain(Recipe.read(recipe).data).get("path")
+    return None if given is None else DATA / Path(given).relative_to("../shared/data")
+
+
+def cases() -> list[object]:
+    """Each recipe; those with data of their own place are marked and skipped without it."""
+    found = []
+    for recipe in RECIPES:
+        data = where(recipe)
+        marks = []
+        if data is not None:
+            marks.append(pytest.mark.real_data)
+            marks.append(pytest.mark.skipif(not data.exists(), reason=f"no {data}: LUTHIER_DATA"))
+        found.append(pytest.param(recipe, id=recipe.stem, marks=marks))
+    return found
+
+
+def short(recipe: Path) -> Recipe:
+    """The recipe with two steps on a few rows of its data."""
+    data = where(recipe)
+    return Recipe.read(recipe, [*SHORT, *([f"data.path={data}"] if data is not None else [])])
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of the tests' own."""
+    monkeypatch.setenv("LUTHIER_CACHE", str(tmp_path_factory.getbasetemp() / "recipes-cache"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)
+def test_valid_and_said_how_to_be_run(recipe: Path) -> None:
+    assert Recipe.read(recipe).name == recipe.stem
+    assert re.search(rf"^#   luthier train recipes/{recipe.name}", recipe.read_text(), re.M)
+
+
+@pytest.mark.parametrize("recipe", cases())
+def test_designs(recipe: Path) -> None:
+    network = design_network(short(recipe))
+    assert network.gives.form == "vector"
+    assert all(parameter.is_meta for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("recipe", cases())
+def test_two_steps_and_the_same_from_what_was_resolved(recipe: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    run = luthier.train(short(recipe), out=first)
+    assert run.summary()["steps"] == 2
+    again = RunDirectory(first).resolved
+    assert "auto" not in re.sub(r"#.*", "", again.read_text())
+    luthier.train(again, out=second)
+    given, same = (read_weights(out / "model" / "model.safetensors") for out in (first, second))
+    assert given.keys() == same.keys()
+    assert all(torch.equal(given[name], same[name]) for name in given)
+    other = luthier.train(
+        Recipe.read(again, ["training.seed=1"]), out=tmp_path / "other"
+    ).network.state_dict()
+    assert any(not torch.equal(given[name], other[name]) for name in given), "the twin is the same"
