@@ -19,6 +19,8 @@ from luthier.wording import shown
 
 USUAL_BATCH = 128
 LEAST_STEPS_AN_EPOCH = 20
+LEAST_BATCH = 8
+"""Of fewer rows, a batch norm learns little, and of a single one nothing."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,13 @@ def _training(recipe: Recipe, prepared: Prepared) -> list[Decision]:
     rows = len(prepared.train)
     decisions = []
     if training.batch_size == "auto":
-        size = min(USUAL_BATCH, 2 ** max(0, int(math.log2(max(1, rows / LEAST_STEPS_AN_EPOCH)))))
-        reason = f"{USUAL_BATCH}, or fewer so that {rows:,} rows make {LEAST_STEPS_AN_EPOCH} steps"
+        wanted = 2 ** int(math.log2(max(1, rows / LEAST_STEPS_AN_EPOCH)))
+        size = min(USUAL_BATCH, max(LEAST_BATCH, wanted))
+        size = training.accumulate * max(1, size // training.accumulate)
+        reason = (
+            f"{USUAL_BATCH}, or fewer, down to {LEAST_BATCH}, so that {rows:,} rows make "
+            f"{LEAST_STEPS_AN_EPOCH} steps"
+        )
         decisions.append(Decision(place="training.batch_size", value=size, reason=reason))
     if training.workers == "auto":
         workers = 1 if recipe.data.augment else 0

@@ -42,8 +42,6 @@ def test_help_is_fast_and_waits_for_no_torch() -> None:
     seconds = []
     for _ in range(3):
         begin = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "luthier", "--help"], capture_output=True, check=True
-        )
+        subprocess.run([sys.executable, "-m", "luthier", "--help"], capture_output=True, check=True)
         seconds.append(time.perf_counter() - begin)
     assert min(seconds) < 0.5

@@ -39,7 +39,11 @@ def changed(*overrides: str) -> dict[str, Any]:
         ("optimizer.learning_rate=1e-4", ("optimizer", "learning_rate"), 1e-4),
         ("model.layers.0.channels=64", ("model", "layers", 0, "channels"), 64),
         ("model.layers[0].channels=64", ("model", "layers", 0, "channels"), 64),
-        ("model.layers[1].layers[0].name=gelu", ("model", "layers", 1, "layers", 0, "name"), "gelu"),
+        (
+            "model.layers[1].layers[0].name=gelu",
+            ("model", "layers", 1, "layers", 0, "name"),
+            "gelu",
+        ),
         ("model.layers[0].kernel=[3, 5]", ("model", "layers", 0, "kernel"), [3, 5]),
         ("data.augment=[]", ("data", "augment"), []),
         ("data.augment.1={kind: shift}", ("data", "augment", 1), {"kind": "shift"}),
@@ -50,7 +54,7 @@ def changed(*overrides: str) -> dict[str, Any]:
         ("data.split.test=0.5", ("data", "split", "test"), 0.5),
         ("name=a=b", ("name",), None),
     ],
-)  # fmt: skip
+)
 def test_override(override: str, path: tuple[str | int, ...], value: object) -> None:
     if value is None:
         with pytest.raises(SpecError, match='name: got "a=b"'):
@@ -82,7 +86,7 @@ def test_overrides_come_in_order_and_change_nothing_of_the_users() -> None:
         ("name.first=3", "name.first: name is a single value"),
         ("task[0]=1", r"task\[0\]: task is not a list"),
         ("0=1", r"\[0\]: the recipe is not a list"),
-        ("data.augment=[", "the override data.augment=.*is not YAML"),
+        ("data.augment=[", r"(?s)the override data.augment=.*is not YAML"),
         ("data.augment={a: 1, a: 2}", 'has the key "a" twice'),
         ("optimizer.kind=adamm", 'optimizer: unknown kind "adamm"; did you mean "adam'),
     ],
@@ -127,7 +131,7 @@ def test_with_values() -> None:
     assert other.training.epochs == 3
     assert plain(other)["model"]["layers"][0]["kernel"] == [1, 2]
     assert plain(recipe) == plain(Recipe.of(DATA))
-    with pytest.raises(SpecError, match="training.epochs: got 0"):
+    with pytest.raises(SpecError, match=r"training\.epochs: got 0"):
         recipe.with_values({"training.epochs": 0})
 
 
@@ -158,7 +162,9 @@ recipes = st.fixed_dictionaries(
             {"kind": st.just("classify")},
             optional={
                 "label_smoothing": st.floats(0, 0.9),
-                "class_weights": st.dictionaries(st.text("09eéno: #'", max_size=4), st.floats(0, 5)),
+                "class_weights": st.dictionaries(
+                    st.text("09eéno: #'", max_size=4), st.floats(0, 5)
+                ),
             },
         ),
         "data": st.fixed_dictionaries(
@@ -181,7 +187,7 @@ recipes = st.fixed_dictionaries(
             {}, optional={"epochs": st.integers(1, 999), "seed": st.integers(0, 2**62)}
         ),
     },
-)  # fmt: skip
+)
 
 
 @given(recipes)
@@ -210,13 +216,20 @@ anything = st.recursive(
 )
 
 
+def refusal(data: dict[str, Any]) -> SpecError | None:
+    try:
+        Recipe.of(data)
+    except SpecError as error:
+        return error
+    return None
+
+
 @given(st.sampled_from(["name", "task", "data", "model", "optimizer", "training", "x"]), anything)
 def test_any_value_is_taken_or_refused_with_its_place(section: str, value: Any) -> None:
-    try:
-        Recipe.of({**DATA, section: value})
-    except SpecError as error:
-        assert all(problem.place.startswith(section) for problem in error.problems)
-        assert "Input should" not in str(error)
+    refused = refusal({**DATA, section: value})
+    if refused is not None:
+        assert all(problem.place.startswith(section) for problem in refused.problems)
+        assert "Input should" not in str(refused)
 
 
 def test_read_refuses_what_is_no_mapping(tmp_path: Path) -> None:

@@ -33,15 +33,13 @@ def train(
     from luthier.cli.watching import AtTheTerminal
     from luthier.recipe import Recipe
     from luthier.run.pipeline import train as train_recipe
-    from luthier.run.watching import Silent
 
-    watching = Silent() if json else AtTheTerminal()
     run = train_recipe(
         Recipe.read(recipe, overrides or ()),
         out=out,
         resume=resume,
         overwrite=overwrite,
-        watching=watching,
+        watching=AtTheTerminal(quiet=json),
     )
     if json:
         terminal.print_json(run.summary())

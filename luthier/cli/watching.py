@@ -12,11 +12,19 @@ from luthier.training.progress import shown_progress
 
 
 class AtTheTerminal:
-    """Tells the person, on standard error; standard output is for results."""
+    """Tells the person, on standard error; standard output is for results.
+
+    Args:
+        quiet: Whether only warnings are told.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
 
     def say(self, text: str) -> None:
         """A line."""
-        terminal.console(stderr=True).print(text, markup=False)
+        if not self._quiet:
+            terminal.console(stderr=True).print(text, markup=False)
 
     def warn(self, text: str) -> None:
         """A line that should not be overlooked."""
@@ -24,10 +32,13 @@ class AtTheTerminal:
 
     def reading(self) -> AbstractContextManager[Progress | None]:
         """A bar while the data is read."""
-        return terminal.progress(quiet=False)
+        return terminal.progress(quiet=self._quiet)
 
     @contextmanager
     def training(self) -> Iterator[tuple[Hook, ...]]:
         """A bar while the network trains."""
+        if self._quiet:
+            yield ()
+            return
         with shown_progress(terminal.console(stderr=True), "images") as hook:
             yield (hook,)

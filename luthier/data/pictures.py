@@ -50,6 +50,7 @@ class PictureExamples:
         self.labels = data.labels[rows]
         self.seed = seed
         self._data = data
+        self._preprocessing = preprocessing
         self._images_NHWC = torch.from_numpy(data.images)
         self._targets_N = torch.from_numpy(self.labels)
         self._normalize = Normalization(preprocessing)
@@ -77,6 +78,10 @@ class PictureExamples:
         if self._mixes:
             inputs, targets = self._mixed(inputs, targets, ids, epoch)
         return Samples(inputs=inputs, targets=targets, ids=ids_B)
+
+    def plain(self) -> PictureExamples:
+        """The same rows with no augmentation."""
+        return PictureExamples(self._data, self.split, self.rows, self._preprocessing)
 
     def name(self, row: int) -> str:
         """The file of a row, or `train[12]`."""

@@ -12,7 +12,9 @@ from luthier.errors import DataError
 from luthier.recipe import Recipe
 from luthier.resolve import resolve
 from luthier.run.assembly import assemble
+from luthier.run.directory import RUNS, RunDirectory
 from luthier.run.rows import splits_of
+from luthier.run.session import open_session
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +66,9 @@ def check_recipe(recipe: Recipe, progress: Progress | None = None) -> Checked:
         prepared = prepare(lenient, seed=recipe.training.seed, progress=progress)
     except DataError:
         return Checked(recognised="", splits={}, classes=0, findings=tuple(findings))
-    resolve(recipe, prepared)
-    if recipe.model is not None:
-        assemble(recipe, prepared)
+    resolved = resolve(recipe, prepared)
+    assembly = assemble(resolved.recipe, prepared)
+    open_session(RunDirectory(RUNS / recipe.name), resolved, prepared, assembly)
     return Checked(
         recognised=prepared.recognised,
         splits={name: len(rows) for name, rows in splits_of(prepared).items()},

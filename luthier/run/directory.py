@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from luthier.checkpoint.files import Files, write_file
 from luthier.errors import InputError, RunError, nearest
 from luthier.recipe import Recipe
 from luthier.spec import Decision, plain
+from luthier.training.metrics_file import read_rows
 from luthier.yaml_source import read_yaml, write_yaml
 
 RUNS = Path("runs")
@@ -85,12 +86,28 @@ class RunDirectory:
         """Whether there is a run here already."""
         return self.resolved.exists() or self.checkpoints.exists() or self.model.exists()
 
-    def unfinished(self) -> InputError:
-        """What to tell whoever wants to use a run whose training has not ended."""
-        return InputError(
-            f"{self.path}: its training is not finished; go on with "
-            f"luthier train {self.recipe} --out {self.path} --resume"
-        )
+    @property
+    def finished_step(self) -> int | None:
+        """The step at which the run was finished: model, scores and report; none before."""
+        step: int | None = self.read_facts().get("finished_step")
+        return step
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with the run."""
+        recipe, path = shlex.quote(str(self.recipe)), shlex.quote(str(self.path))
+        return f"luthier train {recipe} --out {path} --resume"
+
+    def must_be_finished(self) -> None:
+        """Refuses a run whose training has not ended.
+
+        Raises:
+            InputError: With what to type.
+        """
+        if self.finished_step is None:
+            raise InputError(
+                f"{self.path}: its training is not finished; go on with {self.resume_command}"
+            )
 
     def read_recipe(self) -> Recipe:
         """The recipe as it was given."""
@@ -111,6 +128,8 @@ class RunDirectory:
             RunError: If it is not what was written.
         """
         if not self.facts.exists():
+            if self.resolved.exists():
+                raise RunError(f"{self.facts} is gone; bring back a copy, or train again")
             return {}
         try:
             return unsealed(self.facts.read_bytes())
@@ -119,21 +138,17 @@ class RunDirectory:
                 f"{self.facts} is damaged: {error}; bring back a copy, or train again"
             ) from None
 
+    def write_facts(self, facts: Mapping[str, Any], files: Files) -> None:
+        """Replaces what is known of the run."""
+        write_file(self.facts, sealed(facts), files)
+
     def add_facts(self, facts: Mapping[str, Any], files: Files) -> None:
         """Adds to what is known of the run."""
-        write_file(self.facts, sealed({**self.read_facts(), **facts}), files)
+        self.write_facts({**self.read_facts(), **facts}, files)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The rows that training logged, in order; a torn last line is left out."""
-        if not self.metrics.exists():
-            return []
-        rows = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-        return rows
+        """The rows that training logged, in order; damaged lines are left out."""
+        return read_rows(self.metrics)
 
 
 def find_run(path: Path | str) -> RunDirectory:

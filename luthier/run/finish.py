@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from luthier.checkpoint.files import DISK, write_file
+from luthier.checkpoint.manifest import DamagedError
+from luthier.errors import InputError
 from luthier.evaluation.evaluate import Evaluation, evaluate
 from luthier.evaluation.storage import write_evaluation
 from luthier.reports.run_report import run_report
@@ -10,11 +12,9 @@ from luthier.reports.summary import summary
 from luthier.run.card import model_card
 from luthier.run.model_folder import write_model
 from luthier.run.report import report_data
-from luthier.run.rows import choose_split
+from luthier.run.rows import ROWS_AT_ONCE, choose_split
 from luthier.run.session import Session
 from luthier.training.loop import Fitted
-
-EVALUATION_ROWS = 512
 
 
 def finish(session: Session, fitted: Fitted) -> None:
@@ -29,14 +29,14 @@ def finish(session: Session, fitted: Fitted) -> None:
         DivergedError: If the finished network's losses are not finite.
     """
     directory, prepared, recipe = session.directory, session.prepared, session.recipe
-    step = _take_the_best(session, fitted)
+    step, notes = _take_the_best(session, fitted)
     with session.learner.finishing():
         split, examples = choose_split(prepared)
         evaluation = evaluate(
-            session.learner.placed, session.task, examples, batch_rows=EVALUATION_ROWS
+            session.learner.placed, session.task, examples, batch_rows=ROWS_AT_ONCE
         )
     write_evaluation(evaluation, directory.evaluation, split)
-    directory.add_facts(_facts(session, fitted, step, split, evaluation), DISK)
+    directory.add_facts(_facts(session, fitted, step, split, evaluation, notes), DISK)
     write_model(
         directory.model,
         weights=session.learner.finished(),
@@ -48,48 +48,49 @@ def finish(session: Session, fitted: Fitted) -> None:
         files=DISK,
     )
     data = report_data(directory, prepared)
-    directory.add_facts({"sentence": summary(data)}, DISK)
     write_file(directory.report, run_report(data).encode())
+    # Last: a run whose end was cut off is not finished, and --resume ends it again.
+    directory.add_facts({"sentence": summary(data), "finished_step": fitted.state.step}, DISK)
 
 
-def _take_the_best(session: Session, fitted: Fitted) -> int:
+def _take_the_best(session: Session, fitted: Fitted) -> tuple[int, list[str]]:
     """Puts the weights of the best evaluation back, where the recipe wants it.
 
     Returns:
-        The step whose weights the finished model has.
+        The step whose weights the finished model has, and what a reader should know of it.
     """
-    best = fitted.state.best_step
-    if not session.recipe.training.keep_best or best is None or best == fitted.state.step:
-        return fitted.state.step
-    found = session.store.open(best)
-    session.learner.load({key: found.tensors(key) for key in found.keys})
-    return best
+    last, best = fitted.state.step, fitted.state.best_step
+    if not session.recipe.training.keep_best or best is None or best == last:
+        return last, []
+    try:
+        found = session.store.open(best)
+        session.learner.load({key: found.tensors(key) for key in found.keys})
+    except (DamagedError, InputError) as error:
+        return last, [
+            f"The weights are those of the last step, {last:,}: the checkpoint of the best one, "
+            f"{best:,}, could not be read ({error})."
+        ]
+    return best, [f"The weights are those of step {best:,}, the best on the validation split."]
 
 
 def _facts(
-    session: Session, fitted: Fitted, step: int, split: str, evaluation: Evaluation
+    session: Session,
+    fitted: Fitted,
+    step: int,
+    split: str,
+    evaluation: Evaluation,
+    notes: list[str],
 ) -> dict[str, object]:
     state = fitted.state
-    batch_size = session.recipe.training.batch_size
-    assert isinstance(batch_size, int)
-    notes = []
     if split == "train":
         notes.append("Measured on the training pictures, since the data has no others.")
     if state.skipped:
         notes.append(f"{state.skipped} steps were skipped: their loss or gradient was not finite.")
     if session.prepared.skipped:
         notes.append(f"{len(session.prepared.skipped)} files could not be used and were left out.")
-    if step != state.step:
-        notes.append(f"The weights are those of step {step:,}, the best on the validation split.")
     return {
         "evaluated": split,
-        "timing": {
-            "seconds": state.seconds,
-            "steps": state.step,
-            "epochs": state.rows / len(session.prepared.train),
-            "examples_per_second": state.rows_per_second,
-            "waiting_share": state.waiting_share,
-        },
+        "epochs": state.rows / len(session.prepared.train),
         "outcome": {
             "steps": state.step,
             "weights_of_step": step,

@@ -18,15 +18,14 @@ from luthier.evaluation.evaluate import Evaluation, evaluate
 from luthier.evaluation.storage import write_evaluation
 from luthier.inference.predict import predict
 from luthier.placement.allocator import keep_freed_memory
+from luthier.placement.device import available
 from luthier.placement.place import PlacementSpec, decide, place
 from luthier.placement.placed import Placed
 from luthier.run.directory import RunDirectory, find_run
 from luthier.run.model_folder import FinishedModel, read_model
-from luthier.run.rows import choose_split, data_of
+from luthier.run.rows import ROWS_AT_ONCE, choose_split, data_of
 
-ROWS = 256
-"""Pictures that go through the network at once."""
-
+CHANNELS = ((1,), (3,), (4,))
 Picture = Path | str | bytes | Image.Image | np.ndarray
 
 
@@ -68,10 +67,12 @@ class Run:
         """
         if isinstance(inputs, str | Path | bytes):
             raise InputError("wanted a list of pictures, got a single one; put it in a list")
+        if top < 1:
+            raise InputError(f"top: got {top}; wanted at least 1")
         listed = [picture for given in inputs for picture in _expanded(given)]
-        found = predict(self._placed, self.task, self._tensors(listed))
+        found = predict(self._placed, self.task, self._tensors(listed), top)
         return [
-            {"input": _named(picture, index), **_cut(prediction, top)}
+            {"input": _named(picture, index), **prediction}
             for index, (picture, prediction) in enumerate(zip(listed, found, strict=True))
         ]
 
@@ -92,7 +93,7 @@ class Run:
             InputError: If the data has no such split, or is no longer what it was.
         """
         name, examples = choose_split(data_of(self.directory, progress), split)
-        evaluation = evaluate(self._placed, self.task, examples, batch_rows=ROWS)
+        evaluation = evaluate(self._placed, self.task, examples, batch_rows=ROWS_AT_ONCE)
         write_evaluation(evaluation, self.directory.evaluation, name)
         return name, evaluation
 
@@ -106,10 +107,10 @@ class Run:
         return str(self.directory.read_facts()["sentence"])
 
     def _tensors(self, pictures: Sequence[Picture]) -> Iterator[Tensor]:
-        for start in range(0, len(pictures), ROWS):
+        for start in range(0, len(pictures), ROWS_AT_ONCE):
             pixels = [
                 self._pixels(picture, index)
-                for index, picture in enumerate(pictures[start : start + ROWS], start)
+                for index, picture in enumerate(pictures[start : start + ROWS_AT_ONCE], start)
             ]
             yield self._preprocessing.tensor(np.stack(pixels))
 
@@ -117,12 +118,20 @@ class Run:
         if isinstance(picture, Path | str | bytes):
             return self._preprocessing.decode(picture)
         if isinstance(picture, np.ndarray):
-            if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
+            channels = picture.shape[2:] or (1,) if picture.ndim > 1 else ()
+            if picture.dtype != np.uint8 or not picture.size or channels not in CHANNELS:
                 raise DataError(
                     f"{_named(picture, index)}: got an array {picture.shape} of {picture.dtype}; "
-                    "wanted (H, W) or (H, W, C) of uint8"
+                    "wanted (H, W) or (H, W, C) of uint8, with 1, 3 or 4 channels"
                 )
-            picture = Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture)
+            picture = Image.fromarray(
+                picture.reshape(picture.shape[:2]) if channels == (1,) else picture
+            )
+        if not isinstance(picture, Image.Image):
+            raise DataError(
+                f"{_named(picture, index)}: got {type(picture).__name__}; wanted a file, its "
+                "bytes, a PIL image or an array"
+            )
         return self._preprocessing.conform(picture)
 
 
@@ -138,8 +147,7 @@ def load(run: Path | str, network: nn.Module | None = None) -> Run:
         RunError: If its model is damaged.
     """
     directory = find_run(run)
-    if not directory.model.exists():
-        raise directory.unfinished()
+    directory.must_be_finished()
     keep_freed_memory()
     model = read_model(directory.model, network)
     return Run(directory, model, place(model.network, _placement(directory)))
@@ -148,6 +156,8 @@ def load(run: Path | str, network: nn.Module | None = None) -> Run:
 def _placement(directory: RunDirectory) -> PlacementSpec:
     """Where the run was trained, or this machine's own where that is not to be had."""
     given = directory.read_recipe().placement
+    if given.device != "auto" and not available(given.device):
+        given = PlacementSpec()
     values = {decision.place.split(".")[1]: decision.value for decision in decide(given)}
     return given.model_copy(update=values)
 
@@ -165,7 +175,3 @@ def _expanded(given: Picture) -> Iterable[Picture]:
 
 def _named(picture: Picture, index: int) -> str:
     return str(picture) if isinstance(picture, str | Path) else f"inputs[{index}]"
-
-
-def _cut(prediction: dict[str, Any], top: int) -> dict[str, Any]:
-    return {**prediction, "top": prediction["top"][:top]}

@@ -12,26 +12,26 @@ from luthier.checkpoint.files import DISK, remove_tree, write_file
 from luthier.checkpoint.lock import RunLock
 from luthier.checkpoint.probe import probe
 from luthier.checkpoint.store import Store
-from luthier.data.prepare import Prepared, prepare
-from luthier.errors import InputError, Interrupted, missing_extra
+from luthier.data.prepare import prepare
+from luthier.errors import InputError, Interrupted
 from luthier.evaluation.evaluate import Evaluation, evaluate
 from luthier.placement.allocator import keep_freed_memory
-from luthier.placement.machine import installed, machine
+from luthier.placement.machine import machine
 from luthier.recipe import Recipe
-from luthier.resolve import Resolved, resolve
+from luthier.resolve import resolve
 from luthier.run.assembly import assemble
 from luthier.run.directory import RUNS, RunDirectory, annotated
-from luthier.run.finish import EVALUATION_ROWS, finish
+from luthier.run.finish import finish
 from luthier.run.finished import Run, load
 from luthier.run.resuming import must_be_same
-from luthier.run.rows import must_be_same_data, splits_of
+from luthier.run.rows import ROWS_AT_ONCE, must_be_same_data, splits_of, where_it_was
 from luthier.run.session import Session, open_session
 from luthier.run.watching import Silent, Watching
 from luthier.training.callbacks import Callbacks
 from luthier.training.events import Hook
 from luthier.training.loop import Fitted, fit
 from luthier.training.metrics_file import metrics_file
-from luthier.training.signals import stop_on_signals
+from luthier.training.signals import StopFlag, stop_on_signals
 from luthier.training.state import LoopState
 from luthier.training.tracking import tracked
 
@@ -70,27 +70,31 @@ def train(
     """
     recipe = _recipe(recipe)
     watching = watching or Silent()
-    for package in recipe.training.track:
-        if not installed(package):
-            raise missing_extra(package, "track")
     directory = RunDirectory(Path(out) if out is not None else RUNS / recipe.name)
     _must_be_free(directory, resume, overwrite)
     keep_freed_memory()
     resuming = resume and directory.begun
+    earlier = directory.read_decisions() if resuming else ()
     if resuming:
         must_be_same(recipe, directory)
     with watching.reading() as progress:
-        prepared = prepare(recipe.data, seed=recipe.training.seed, progress=progress)
-    resolved = resolve(recipe, prepared, directory.read_decisions() if resuming else ())
-    assembly = assemble(resolved.recipe, prepared, network)
-    session = open_session(directory, resolved, prepared, assembly)
+        data = where_it_was(recipe, earlier).data
+        prepared = prepare(data, seed=recipe.training.seed, progress=progress)
+    resolved = resolve(recipe, prepared, earlier)
+    session = open_session(
+        directory, resolved, prepared, assemble(resolved.recipe, prepared, network)
+    )
     with RunLock(directory.path):
         if overwrite:
             _clear(directory)
-        _begin(directory, recipe, resolved, prepared, resuming)
-        fitted = _fit(session, resuming, watching, hooks)
-        if fitted is not None:
-            finish(session, fitted)
+        start = _start(session, watching) if resuming else None
+        if start is not None and directory.finished_step == start.step == session.total_steps:
+            watching.say(f"{directory.path} is complete already: {start.step:,} steps.")
+        else:
+            _begin(session, recipe)
+            with stop_on_signals() as stop:
+                fitted = _fit(session, start, watching, hooks, stop)
+                finish(session, fitted)
     return load(directory.path, network)
 
 
@@ -123,16 +127,9 @@ def _clear(directory: RunDirectory) -> None:
             remove_tree(entry)
 
 
-def _begin(
-    directory: RunDirectory,
-    recipe: Recipe,
-    resolved: Resolved,
-    prepared: Prepared,
-    resuming: bool,
-) -> None:
+def _begin(session: Session, recipe: Recipe) -> None:
     """Writes down what the run is, before the first step."""
-    if resuming:
-        must_be_same_data(directory, prepared)
+    directory, resolved, prepared = session.directory, session.resolved, session.prepared
     write_file(directory.recipe, recipe.to_yaml().encode())
     facts = {
         "decisions": [vars(decision) for decision in resolved.decisions],
@@ -145,21 +142,22 @@ def _begin(
             "skipped": [list(item) for item in prepared.skipped],
         },
     }
-    directory.add_facts(facts, DISK)
+    # New facts, not more: a run that goes on is no longer finished, whatever model it has.
+    directory.write_facts(facts, DISK)
     # Last, for it is what makes the directory a run.
     text = annotated(resolved.recipe, resolved.decisions)
     write_file(directory.resolved, text.encode())
 
 
 def _fit(
-    session: Session, resuming: bool, watching: Watching, hooks: Sequence[Hook]
-) -> Fitted | None:
-    """Trains, and returns how it ended; none where all was done before."""
+    session: Session,
+    start: LoopState | None,
+    watching: Watching,
+    hooks: Sequence[Hook],
+    stop: StopFlag,
+) -> Fitted:
+    """Trains, and returns how it ended."""
     settings, store, learner = session.recipe.training, session.store, session.learner
-    start = _start(session, watching) if resuming else None
-    if start is not None and start.step >= session.total_steps and session.directory.model.exists():
-        watching.say(f"{session.directory.path} is complete already: {start.step:,} steps.")
-        return None
     probe(store.directory, session.checkpoint_bytes(), keep=settings.keep_checkpoints + 1)
 
     def save(state: LoopState) -> None:
@@ -171,36 +169,36 @@ def _fit(
 
     def measure() -> Evaluation:
         assert validation is not None
-        return evaluate(learner.placed, session.task, validation, batch_rows=EVALUATION_ROWS)
+        return evaluate(learner.placed, session.task, validation, batch_rows=ROWS_AT_ONCE)
 
     first = 0 if start is None else start.step
-    with (
-        stop_on_signals() as stop,
-        metrics_file(session.directory.metrics, first) as log,
-        tracked(settings.track, session.recipe.name, session.directory.path, first) as trackers,
-        watching.training() as told,
-    ):
-        fitted = fit(
-            learner,
-            session.task,
-            session.loader,
-            session.schedule,
-            settings,
-            start=start,
-            callbacks=Callbacks(
-                evaluate=measure if validation is not None else None,
-                save=save,
-                hooks=(log, *trackers, *told, *hooks),
-                stop=stop,
-            ),
-        )
-    _warn(store, watching)
+    try:
+        with (
+            metrics_file(session.directory.metrics, first) as log,
+            tracked(settings.track, session.recipe.name, session.directory.path, first) as trackers,
+            watching.training() as told,
+        ):
+            fitted = fit(
+                learner,
+                session.task,
+                session.loader,
+                session.schedule,
+                settings,
+                start=start,
+                callbacks=Callbacks(
+                    evaluate=measure if validation is not None else None,
+                    save=save,
+                    hooks=(log, *trackers, *told, *hooks),
+                    stop=stop,
+                ),
+            )
+    finally:
+        _warn(store, watching)
     if fitted.reason == "signal":
-        path = session.directory.path
         raise Interrupted(
             f"stopped by {stop.requested} after step {fitted.state.step:,} of "
             f"{session.total_steps:,}; all is saved; go on with: "
-            f"luthier train {session.directory.recipe} --out {path} --resume"
+            f"{session.directory.resume_command}"
         )
     return fitted
 
@@ -208,11 +206,17 @@ def _fit(
 def _start(session: Session, watching: Watching) -> LoopState | None:
     """The state of the newest valid checkpoint, its tensors loaded."""
     store = session.store
+    must_be_same_data(session.directory, session.prepared)
     found = store.newest()
     _warn(store, watching)
     if found is None:
         watching.say("There is no checkpoint yet: beginning at the first step.")
         return None
+    if found.step > session.total_steps:
+        raise InputError(
+            f"got a run of {session.total_steps:,} steps, but {session.directory.path} has done "
+            f"{found.step:,}; give it as many or more, or begin another run with another --out"
+        )
     session.learner.load({key: found.tensors(key) for key in found.keys})
     state = LoopState.from_json(found.state)
     if session.recipe.training.keep_best:

@@ -44,6 +44,8 @@ def write_report(runs: Sequence[Path | str], out: Path | None = None) -> Path:
             raise InputError(f"{found[position].path}: is given twice; wanted different runs")
     if out is not None:
         must_be_writable(out)
+    for directory in found:
+        directory.must_be_finished()
     data = [report_data(directory) for directory in found]
     if len(found) == 1:
         page, path = run_report(data[0]), out or found[0].report
@@ -68,8 +70,7 @@ def report_data(directory: RunDirectory, prepared: Prepared | None = None) -> Re
         prepared: Its data, where that was read already.
     """
     facts = directory.read_facts()
-    if "timing" not in facts:
-        raise directory.unfinished()
+    outcome = facts["outcome"]
     recipe = directory.read_resolved()
     evaluated = facts["evaluated"]
     evaluation = read_evaluation(directory.evaluation, evaluated)
@@ -83,7 +84,13 @@ def report_data(directory: RunDirectory, prepared: Prepared | None = None) -> Re
         evaluation=evaluation,
         split=evaluated,
         classes=tuple(facts["data"]["classes"]),
-        timing=Timing(**facts["timing"]),
+        timing=Timing(
+            seconds=outcome["seconds"],
+            steps=outcome["steps"],
+            epochs=facts["epochs"],
+            examples_per_second=outcome["images_per_second"],
+            waiting_share=outcome["waiting_share"],
+        ),
         device=str(recipe.placement.device),
         machine=facts["machine"],
         recipe=directory.recipe.read_text(encoding="utf-8"),

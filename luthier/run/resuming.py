@@ -7,7 +7,6 @@ from typing import Any
 from luthier.errors import Problem, SpecError
 from luthier.recipe import Recipe
 from luthier.run.directory import RunDirectory
-from luthier.spec import plain
 
 FREE = {
     "name",
@@ -32,7 +31,9 @@ def must_be_same(recipe: Recipe, directory: RunDirectory) -> None:
     Raises:
         SpecError: With each setting that differs from the one that the run began with.
     """
-    before, now = _flat(plain(directory.read_recipe())), _flat(plain(recipe))
+    before, now = (
+        _flat(given.model_dump(mode="json")) for given in (directory.read_recipe(), recipe)
+    )
     problems = []
     for place in sorted(before.keys() | now.keys()):
         if place in FREE or before.get(place) == now.get(place):

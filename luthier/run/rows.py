@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from luthier.data.decoding import Progress
 from luthier.data.pictures import PictureExamples
 from luthier.data.prepare import Prepared, prepare
 from luthier.errors import InputError
+from luthier.recipe import Recipe
 from luthier.run.directory import RunDirectory
+from luthier.spec import Decision
 
+ROWS_AT_ONCE = 256
+"""Pictures that go through a network at once where nothing is learned."""
 SPLITS = ("test", "validation", "train")
 """In the order in which a split is chosen to measure on."""
 
@@ -25,6 +31,12 @@ def data_of(directory: RunDirectory, progress: Progress | None = None) -> Prepar
     return prepared
 
 
+def where_it_was(recipe: Recipe, earlier: Iterable[Decision]) -> Recipe:
+    """The recipe with its data where it was found when the run began, whatever the folder now."""
+    paths = {found.place: found.value for found in earlier if found.place == "data.path"}
+    return recipe.with_values(paths)
+
+
 def must_be_same_data(directory: RunDirectory, prepared: Prepared) -> None:
     """Refuses data that is not what the run began with.
 
@@ -39,8 +51,12 @@ def must_be_same_data(directory: RunDirectory, prepared: Prepared) -> None:
 
 
 def splits_of(prepared: Prepared) -> dict[str, PictureExamples]:
-    """The splits that there are, train first."""
-    named = {"train": prepared.train, "validation": prepared.validation, "test": prepared.test}
+    """The splits that there are, train first, to be measured on: with no augmentation."""
+    named = {
+        "train": prepared.train.plain(),
+        "validation": prepared.validation,
+        "test": prepared.test,
+    }
     return {name: examples for name, examples in named.items() if examples is not None}
 
 

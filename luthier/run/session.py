@@ -8,6 +8,8 @@ from typing import Any
 from luthier.checkpoint.store import Store
 from luthier.data.loader import Loader
 from luthier.data.prepare import Prepared
+from luthier.errors import InputError, missing_extra
+from luthier.placement.machine import installed
 from luthier.placement.place import place
 from luthier.recipe import Recipe
 from luthier.resolve import Resolved
@@ -59,6 +61,14 @@ def open_session(
     recipe, settings = resolved.recipe, resolved.recipe.training
     assert isinstance(settings.batch_size, int)
     assert isinstance(settings.workers, int)
+    for package in settings.track:
+        if not installed(package):
+            raise missing_extra(package, "track")
+    if not any(weight.requires_grad for weight in assembly.network.parameters()):
+        raise InputError(
+            "model: the network has no weights to train; add a layer that has some, or set "
+            "requires_grad where Python code froze them"
+        )
     if settings.batch_size == settings.accumulate:
         must_learn_from_one_row(assembly)
     network = with_weights(assembly, recipe)

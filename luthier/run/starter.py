@@ -60,7 +60,7 @@ def _text(name: str, task: str, spec: DataSpec, prepared: Prepared) -> str:
         "  layers:                       # the head comes from the task and the data",
         *_layers(height, width),
         "optimizer: {kind: adamw, learning_rate: 1.0e-3, weight_decay: 0.01}",
-        "schedule: {kind: cosine, warmup_steps: 50}",
+        "schedule: {kind: one_cycle}",
         f"training: {{epochs: {_epochs(rows)}, batch_size: auto, seed: 7}}",
     ]
     return "\n".join(lines) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -27,13 +28,14 @@ class Watching(Protocol):
 
 
 class Silent:
-    """Tells nobody; for programs."""
+    """Tells nobody but for warnings; for programs."""
 
     def say(self, text: str) -> None:
         """Nothing."""
 
     def warn(self, text: str) -> None:
-        """Nothing."""
+        """A Python warning: a program should not overlook it either."""
+        warnings.warn(text, stacklevel=2)
 
     @contextmanager
     def reading(self) -> Iterator[Progress | None]:

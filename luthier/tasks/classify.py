@@ -26,9 +26,6 @@ from luthier.signal import Signal
 from luthier.spec import Spec
 from luthier.tasks.task import Columns, Loss
 
-PREDICTED = 10
-"""The most classes that a prediction names."""
-
 Weight = Annotated[float, Field(ge=0)]
 
 
@@ -182,17 +179,17 @@ class Classify:
         """By class, by pair of classes, by probability; JSON-ready."""
         return classification_details(columns, self.classes).to_json()
 
-    def predict(self, output: Tensor) -> list[dict[str, Any]]:
-        """The likeliest classes of each row, with their probabilities."""
+    def predict(self, output: Tensor, top: int) -> list[dict[str, Any]]:
+        """The `top` likeliest classes of each row, with their probabilities."""
         p_BK = output.detach().cpu().double().softmax(1)
-        p_BN, top_BN = p_BK.topk(min(PREDICTED, len(self.classes)), 1)
+        p_BN, top_BN = p_BK.topk(min(top, len(self.classes)), 1)
         predictions = []
         for p_N, top_N in zip(p_BN.tolist(), top_BN.tolist(), strict=True):
-            top = [
+            likeliest = [
                 {"label": self.classes[number], "probability": p}
                 for number, p in zip(top_N, p_N, strict=True)
             ]
-            predictions.append({**top[0], "top": top})
+            predictions.append({**likeliest[0], "top": likeliest})
         return predictions
 
     def _count(self, targets: Tensor, weights_K: Tensor | None, like: Tensor) -> Tensor:

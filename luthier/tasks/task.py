@@ -77,5 +77,5 @@ class Task(Protocol[AnyBatch]):
     def details(self, columns: Columns) -> dict[str, Any]:
         """What stands behind the metrics, JSON-ready."""
 
-    def predict(self, output: Tensor) -> list[dict[str, Any]]:
+    def predict(self, output: Tensor, top: int) -> list[dict[str, Any]]:
         """One JSON-ready prediction for each row of the network's output."""

@@ -39,7 +39,8 @@ __all__ = ["Callbacks", "Fitted", "StepLoader", "fit"]
 TICK_SECONDS = 0.5
 """How often whoever watches is told, at most."""
 _MEND = (
-    "go on with a lower learning rate, a longer warmup, or training.clip_norm=1; "
+    "begin again, in another --out, with a lower learning rate, a longer warmup, or "
+    "training.clip_norm=1; "
     "if it comes at once, look for values in the data that are not finite"
 )
 

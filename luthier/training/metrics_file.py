@@ -26,16 +26,16 @@ def metrics_file(path: Path, start_step: int) -> Iterator[Hook]:
         StorageError: If the disk refuses.
     """
     if path.exists():
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= start_step]
-        write_file(path, "".join(line + "\n" for line in kept).encode())
+        kept = [row for row in read_rows(path) if row["step"] <= start_step]
+        write_file(path, "".join(_line(row) for row in kept).encode())
     with told("write", path):
         file = path.open("a", encoding="utf-8")
 
     def write(event: Event) -> None:
         if not isinstance(event, Ticked):
-            line = json.dumps(as_row(event), allow_nan=False, ensure_ascii=False)
+            line = _line(as_row(event))
             with told("write", path):
-                file.write(line + "\n")
+                file.write(line)
                 file.flush()
 
     try:
@@ -67,8 +67,26 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """The whole lines of the file: the last one is torn if the run was killed while it wrote."""
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of the file; none where there is no file.
+
+    The last line is torn if the run was killed while it wrote, and a loss of power can leave
+    lines of zeros: what is no row is left out.
+    """
+    if not path.exists():
+        return []
     with told("read", path):
         text = path.read_text(encoding="utf-8", errors="replace")
-    yield from text.splitlines()[: text.count("\n")]
+    rows = []
+    for line in text.splitlines()[: text.count("\n")]:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(row, dict) and "event" in row and "step" in row:
+            rows.append(row)
+    return rows
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n"

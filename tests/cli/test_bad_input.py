@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from bad_input_table import GOOD, ROWS
-from conftest import Command
+from command import Command
 
 JARGON = (
     "Traceback",

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from conftest import DIGITS, Command
+from command import DIGITS, Command
 from PIL import Image
 from sklearn.datasets import load_digits
 

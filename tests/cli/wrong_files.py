@@ -189,8 +189,8 @@ def _runs() -> None:
     shutil.rmtree("runs/unfinished/model")
     shutil.rmtree("runs/unfinished/evaluation")
     facts = unsealed(Path("runs/unfinished/facts.json").read_bytes())
-    for name in ("timing", "outcome", "notes", "evaluated"):
-        facts.pop(name)
+    for name in ("finished_step", "timing", "outcome", "notes", "evaluated", "sentence"):
+        facts.pop(name, None)
     Path("runs/unfinished/facts.json").write_bytes(sealed(facts))
     Path("runs/bare").mkdir()
     Path("runs/file").write_text("I am a file\n")

@@ -101,7 +101,7 @@ def test_the_loss_of_half_precision_is_computed_in_float32() -> None:
 
 def test_balanced_without_counts_cannot_be_trained_but_measured() -> None:
     ours = ClassifySpec(class_weights="balanced").build(CLASSES)
-    assert len(ours.predict(scores())) == 6
+    assert len(ours.predict(scores(), 3)) == 6
     with pytest.raises(AssertionError, match="need the training rows of each class"):
         ours.loss(nn.Identity(), batch(scores(), LABELS))
 
@@ -151,7 +151,7 @@ def test_metrics_and_details() -> None:
 
 
 def test_predictions() -> None:
-    found = task().predict(scores(2))
+    found = task().predict(scores(2), 10)
     p = scores(2).softmax(1)
     for row, prediction in enumerate(found):
         assert prediction["label"] == CLASSES[int(p[row].argmax())]
@@ -161,7 +161,7 @@ def test_predictions() -> None:
         ]
         assert sum(one["probability"] for one in prediction["top"]) == pytest.approx(1.0)
     many = ClassifySpec().build([str(k) for k in range(50)])
-    assert len(many.predict(torch.zeros(1, 50))[0]["top"]) == 10
+    assert len(many.predict(torch.zeros(1, 50), 10)[0]["top"]) == 10
 
 
 def test_mixed_rows_are_not_measured() -> None:

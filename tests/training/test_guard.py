@@ -137,7 +137,7 @@ def test_too_many_in_a_row_stop_the_run() -> None:
         bad.go(made)
     assert str(caught.value).startswith(
         "by step 6, the loss or the gradient was not finite in 3 steps in a row (3 in all); they "
-        "were skipped, so the last checkpoint is good; go on with a lower learning rate"
+        "were skipped, so the last checkpoint is good; begin again, in another --out"
     )
     assert made.is_finite()
 

@@ -73,9 +73,7 @@ def test_another_seed_is_seen(tmp_path: Path, whole: dict[str, torch.Tensor]) ->
     assert not equal(weights(tmp_path / "run"), whole)
 
 
-def test_noise_with_a_state_is_caught(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_noise_with_a_state_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: dropout drawn from torch's running generator, as most loops do it."""
     monkeypatch.setattr("luthier.training.loop.seed_part", lambda *_: None)
     torch.manual_seed(1)
