@@ -393,7 +393,7 @@ NOT_THE_USER: dict[tuple[str, ...], tuple[str, ...]] = {
     ("report", "runs/key"): ("evaluation/test.json", "damaged", "luthier evaluate"),
     ("report", "runs/parquet"): ("evaluation/test.parquet", "damaged", "luthier evaluate"),
     ("report", "runs/network"): ("runs/network/model", "network.json", "damaged"),
-    ("evaluate", "runs/timing"): ("runs/timing/facts.json", "damaged"),
+    ("evaluate", "runs/renamed"): ("runs/renamed/facts.json", "damaged"),
     ("train", GOOD, "name=fresh", "optimizer.learning_rate=1e30"): ("finite", "checkpoint"),
     ("report", "runs/facts"): ("runs/facts/facts.json", "damaged"),
     ("train", GOOD, "--out", "runs/facts", "--resume"): ("runs/facts/facts.json", "damaged"),

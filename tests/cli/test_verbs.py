@@ -61,8 +61,7 @@ def test_new_writes_a_recipe_that_trains(luthier: Command, tmp_path: Path) -> No
     assert f"Written to {recipe}" in outcome.out
     assert recipe.read_text() in outcome.out
     out = tmp_path / "run"
-    changes = ("training.epochs=1", "schedule.warmup_steps=0", "--out", str(out), "--json")
-    outcome = luthier("train", str(recipe), *changes)
+    outcome = luthier("train", str(recipe), "training.epochs=1", "--out", str(out), "--json")
     assert outcome.code == 0, outcome.err
     assert as_json(outcome.out)["run"] == str(out)
 

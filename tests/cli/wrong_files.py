@@ -168,7 +168,7 @@ def _archives() -> None:
 def _runs() -> None:
     whole = Path("runs/digits")
     damaged = ("flipped", "cut_weights", "no_manifest", "network", "resolved")
-    damaged += ("scores", "key", "parquet", "facts", "timing", "unfinished")
+    damaged += ("scores", "key", "parquet", "facts", "renamed", "unfinished")
     for name in damaged:
         shutil.copytree(whole, Path("runs", name))
     flip(Path("runs/flipped/model/model.safetensors"), -7)
@@ -182,8 +182,8 @@ def _runs() -> None:
     flip(Path("runs/parquet/evaluation/test.parquet"), 300)
     network = Path("runs/network/model/network.json")
     network.write_bytes(network.read_bytes()[:100])
-    timing = Path("runs/timing/facts.json")
-    timing.write_text(timing.read_text().replace('"timing"', '"timinh"'))
+    renamed = Path("runs/renamed/facts.json")
+    renamed.write_text(renamed.read_text().replace('"fingerprint"', '"fingerprinu"'))
     Path("runs/facts/facts.json").write_text('{"timing": ')
     Path("runs/resolved/resolved.yaml").write_text("name: [digits\n")
     shutil.rmtree("runs/unfinished/model")

@@ -51,7 +51,7 @@ def test_labels_outside_the_list(mnist: Path) -> None:
         prepare(spec, seed=0)
     message = str(caught.value)
     assert message.startswith(
-        "13 files cannot be used:\n  train[2]: has the label 2; wanted 0 to 1"
+        f"{mnist}: 13 files cannot be used:\n  train[2]: has the label 2; wanted 0 to 1"
     )
     assert "… and 8 more" in message
     assert message.endswith("data.on_error=skip")

@@ -70,7 +70,8 @@ def test_bad_files_are_told_at_once(pets: Path) -> None:
     with pytest.raises(DataError) as caught:
         prepare(spec(pets), seed=0)
     assert str(caught.value).startswith(
-        "1 file cannot be used:\n  cat/moving.gif: is GIF; PNG, JPEG, WEBP, BMP, PPM are read"
+        f"{pets}: 1 file cannot be used:\n"
+        "  cat/moving.gif: is GIF; PNG, JPEG, WEBP, BMP, PPM are read"
     )
     (pets / "cat" / "moving.gif").unlink()
     with pytest.raises(DataError) as caught:

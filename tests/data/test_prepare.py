@@ -150,7 +150,7 @@ def test_validation_and_test_are_not_augmented() -> None:
     ("settings", "message"),
     [
         ({"image_size": 0}, "image_size: got 0; wanted one number or"),
-        ({"image_size": [3, 4, 5]}, r"image_size: got \(3, 4, 5\); wanted one number or"),
+        ({"image_size": [3, 4, 5]}, r"image_size: got 3, 4, 5; wanted one number or"),
         ({"image_size": 5000}, "each from 1 to 4096"),
         ({"classes": ["a", "a"]}, 'classes: got "a" more than once; wanted different names'),
         ({"classes": []}, "classes: got none; wanted different names"),

@@ -90,7 +90,7 @@ def test_a_subset_is_even(labels: list[int], limit: int) -> None:
     ("data", "message"),
     [
         ({"validation": 0.6, "test": 0.4}, r"validation \(0.6\) and test \(0.4\) leave nothing"),
-        ({"test": 1.0}, "less than 1"),
+        ({"test": 1.0}, "test: got 1.0, wanted below 1"),
     ],
 )
 def test_wrong_settings(data: dict[str, float], message: str) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from luthier.checkpoint.files import Files
 from luthier.data.examples import Samples
-from luthier.errors import DataError, DivergedError, InputError, StorageError
+from luthier.errors import DataError, DivergedError, InputError, RunError, StorageError
 from luthier.evaluation.evaluate import Evaluation, evaluate
 from luthier.evaluation.storage import read_evaluation, write_evaluation
 from luthier.metrics.classification import classification_details, classification_metrics
@@ -217,10 +217,10 @@ def test_damage_is_found(tmp_path: Path) -> None:
     content = bytearray(table.read_bytes())
     content[len(content) // 2] ^= 1
     table.write_bytes(content)
-    with pytest.raises(InputError, match=r"test.parquet does not belong to test.json or is"):
+    with pytest.raises(RunError, match=r"test.parquet does not belong to test.json or is"):
         read_evaluation(tmp_path, "test")
     (tmp_path / "test.json").write_text("{")
-    with pytest.raises(InputError, match=r"test.json is damaged; measure again"):
+    with pytest.raises(RunError, match=r"test.json is damaged; measure again"):
         read_evaluation(tmp_path, "test")
 
 

@@ -77,7 +77,7 @@ def test_the_copies_are_run_in_order() -> None:
     ("data", "message"),
     [
         ({"times": 0, "layers": [CONV]}, "times: got 0, wanted at least 1"),
-        ({"times": 1001, "layers": [CONV]}, "times: got 1001, wanted less than or equal to 1000"),
+        ({"times": 1001, "layers": [CONV]}, "times: got 1001, wanted at most 1,000"),
         ({"times": 2, "layers": []}, "layers: got no layers; wanted at least one, or no repeat"),
         (
             {"times": 2, "layers": [CONV], "first": {"layers.0.strid": 2}},
