@@ -34,6 +34,8 @@ ACCURACIES = (
     Case("accuracy_fp32", "share right", "higher", "accuracy", ("fp32",)),
     Case("accuracy_bf16", "share right", "higher", "accuracy", ("bf16",)),
     Case("seconds_to_98.5", "s", "lower", "seconds_to_target", PRECISIONS),
+    Case("images_per_second", *_RATE, PRECISIONS),
+    Case("images_per_second_over_fp32_peers", *_RATE, ("fp32",), ours=PRECISIONS),
 )
 
 _SCRIPTS = {
@@ -74,6 +76,7 @@ def main() -> int:
     parser = harness.arguments(__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--accuracy", action="store_true", help="accuracy after 10 epochs instead")
     parser.add_argument("--epochs", type=int, help="of a run; none: 6, or 10 for accuracy")
+    parser.add_argument("--without", default="", help="left out, by name: 'luthier fp32, …'")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each")
     parser.add_argument("--data", type=Path, default=_data(), help="directory of the MNIST files")
     given = parser.parse_args()
@@ -81,6 +84,8 @@ def main() -> int:
         print(f"{given.data}: no MNIST files there; give --data DIR", file=sys.stderr)
         return 2
     everyone = harness.chosen(contestants(overhead=not given.accuracy), given.peers)
+    without = {name.strip() for name in given.without.split(",")}
+    everyone = [one for one in everyone if one.name not in without]
     versions = {one.environment: environments.versions(one.environment) for one in everyone}
     machine = harness.machine()
     epochs, rounds = _effort(given)

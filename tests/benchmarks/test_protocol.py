@@ -49,10 +49,10 @@ def test_mnist_is_read_from_idx_files(tmp_path: Path) -> None:
         pictures = np.arange(rows * 784, dtype=np.uint32).astype(np.uint8)
         head = struct.pack(">IIII", 2051, rows, 28, 28)
         file = tmp_path / f"{stem}-images-idx3-ubyte.gz"
-        file.write_bytes(gzip.compress(head + pictures.tobytes()))
+        file.write_bytes(gzip.compress(head + pictures.tobytes(), mtime=0))
         labels = bytes(range(rows))
         file = tmp_path / f"{stem}-labels-idx1-ubyte.gz"
-        file.write_bytes(gzip.compress(struct.pack(">II", 2049, rows) + labels))
+        file.write_bytes(gzip.compress(struct.pack(">II", 2049, rows) + labels, mtime=0))
     data = mnist.load(tmp_path)
     assert data.train_pictures.shape == (3, 28, 28)
     assert data.test_labels.tolist() == [0, 1]

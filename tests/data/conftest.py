@@ -65,7 +65,9 @@ def mnist(tmp_path: Path) -> Path:
         for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
             path = folder / f"{stem}-{kind}-ubyte"
             if packed:
-                path.with_name(path.name + ".gz").write_bytes(gzip.compress(idx_bytes(array)))
+                path.with_name(path.name + ".gz").write_bytes(
+                    gzip.compress(idx_bytes(array), mtime=0)
+                )
             else:
                 path.write_bytes(idx_bytes(array))
     return folder
