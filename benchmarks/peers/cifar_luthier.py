@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
+
+import protocol
 
 import luthier
 
@@ -14,12 +15,7 @@ RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "cifar_resnet20.yaml"
 
 def main() -> None:
     """Trains, and prints one JSON line."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--epochs", type=int, required=True)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--precision", choices=("fp32", "bf16"), required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    given = parser.parse_args()
+    given = protocol.order()
     recipe = luthier.Recipe.read(
         RECIPE,
         [

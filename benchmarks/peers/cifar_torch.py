@@ -6,7 +6,6 @@ Dimension key:
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import tarfile
@@ -14,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import protocol
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -100,12 +100,7 @@ def accuracy(model: nn.Module, x: Tensor, y: Tensor, bf16: bool) -> float:
 
 def main() -> None:
     """Trains, and prints one JSON line."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--epochs", type=int, required=True)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--precision", choices=("fp32", "bf16"), required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    given = parser.parse_args()
+    given = protocol.order()
     bf16 = given.precision == "bf16"
     torch.manual_seed(given.seed)
     pictures, labels = load(given.data / "cifar10_train.tar.gz")
