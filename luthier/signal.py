@@ -15,11 +15,19 @@ class Signal:
     """The form and shape of one sample, without the batch.
 
     image `(channels, height, width)` · sequence `(time, width)` · vector `(width,)` ·
-    tokens `(time,)`, whole numbers. Known before a network is built, and measured after each block.
+    tokens `(time,)`, whole numbers below `vocab`. Known before a network is built, and measured
+    after each block. The time of tokens is the longest input; shorter ones come too.
     """
 
     form: Form
     shape: tuple[int, ...]
+    vocab: int = 0
+    """Distinct tokens; 0 of other forms."""
+
+    @classmethod
+    def tokens(cls, context: int, vocab: int) -> Signal:
+        """Up to `context` tokens of `vocab` kinds."""
+        return cls("tokens", (context,), vocab)
 
     @classmethod
     def of(cls, shape: tuple[int, ...]) -> Signal:
@@ -40,6 +48,8 @@ class Signal:
 
     def __str__(self) -> str:
         article = "an" if self.form == "image" else "a"
+        if self.form == "tokens":
+            return f"tokens ({self.shape[0]})"
         return (
             f"{article} {self.form} {self.shape}"
             if len(self.shape) > 1

@@ -7,6 +7,7 @@ Dimension key, for the whole file:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -16,9 +17,12 @@ from torch import Tensor, nn
 from luthier.errors import InputError, ShapeError
 from luthier.model.block import BlockSpec
 from luthier.model.blocks import Block
+from luthier.model.blocks.tokens import Tokens
+from luthier.model.blocks.unembed import Unembed, UnembedSpec
 from luthier.model.chain import Chain
 from luthier.model.initialize import InitializeSpec
 from luthier.model.measure import measure
+from luthier.model.stream import State, Stream, Streamed, through
 from luthier.signal import Signal
 from luthier.spec import Auto, Many, Spec
 
@@ -33,8 +37,9 @@ class LayersSpec(Spec):
 
     layers: Many[Block]
     """The layers, in order. The output layer comes from the task and the data; see `head`."""
-    head: Auto | Literal["none"] = "auto"
-    """auto adds the output layer that the task needs; none takes the last of `layers` as it."""
+    head: Auto | Literal["tied", "none"] = "auto"
+    """auto adds the output layer that the task needs; tied too, with the weights of the tokens
+    layer in it; none takes the last of `layers` as it."""
     initialize: InitializeSpec = Field(default_factory=InitializeSpec)
     """The weights before the first step."""
 
@@ -74,6 +79,9 @@ class Network(nn.Module):
         self.head = head
         self.reads = reads
         self.gives = head.gives
+        for name, module in self.named_modules():
+            if isinstance(module, Streamed):
+                module.name = name
 
     @classmethod
     def of(cls, module: nn.Module, reads: Signal) -> Network:
@@ -108,10 +116,30 @@ class Network(nn.Module):
                 part.training = mode
         return cls(module, Chain((), gives, "model.head"), reads)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
         """`(B, *reads.shape)` to `(B, *gives.shape)`."""
-        y: Tensor = self.head(self.layers(x))
+        y: Tensor = self.head(self.features(x, stream), stream)
         return y
+
+    def features(self, x: Tensor, stream: Stream | None = None) -> Tensor:
+        """What the last layer gives, which the head reads."""
+        return through(self.layers, x, stream)
+
+    def decode(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Reads more positions of rows that were read up to `state`.
+
+        Args:
+            x: `(B, T)` tokens, the next ones of each row.
+            state: What is remembered; `State(capacity=…)` before the first position. Must not be
+                used again.
+
+        Returns:
+            `(B, T, *)`, what the network gives at the new positions, and the next state.
+        """
+        stream = Stream(state=state)
+        y = self(x, stream)
+        time = state.time + x.shape[1]
+        return y, replace(state, time=time, blocks={**state.blocks, **stream.handed_on})
 
 
 def build(spec: LayersSpec, reads: Signal, head: Head = ()) -> Network:
@@ -139,6 +167,38 @@ def build(spec: LayersSpec, reads: Signal, head: Head = ()) -> Network:
     """
     layers = Chain(spec.layers, reads, "model.layers")
     added: Sequence[BlockSpec] = ()
-    if spec.head == "auto":
+    if spec.head != "none":
         added = head(layers.gives) if callable(head) else head
-    return Network(layers, Chain(added, layers.gives, "model.head", spec.layers[-1].kind), reads)
+    if spec.head == "tied":
+        added = _tied(added)
+    chain = Chain(added, layers.gives, "model.head", spec.layers[-1].kind)
+    _tie(layers, chain)
+    return Network(layers, chain, reads)
+
+
+def _tied(head: Sequence[BlockSpec]) -> list[BlockSpec]:
+    """The head with its unembed tied."""
+    if not any(isinstance(block, UnembedSpec) for block in head):
+        raise ShapeError(
+            "got tied, but the head of this task gives no scores to tokens; leave it to auto",
+            "model.head",
+        )
+    return [
+        block.model_copy(update={"tied": True}) if isinstance(block, UnembedSpec) else block
+        for block in head
+    ]
+
+
+def _tie(layers: Chain, head: Chain) -> None:
+    """Gives each tied unembed the table of the tokens."""
+    tables = [module for module in layers.modules() if isinstance(module, Tokens)]
+    for place, chain in (("model.head", head), ("model.layers", layers)):
+        for module in chain.modules():
+            if isinstance(module, Unembed) and module.spec.tied:
+                if len(tables) != 1:
+                    message = f"a tied head wants one tokens layer, but there are {len(tables)}"
+                    raise ShapeError(message, place)
+                try:
+                    module.tie(tables[0])
+                except ShapeError as error:
+                    raise error.at(place) from None

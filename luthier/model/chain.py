@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from luthier.errors import ShapeError
 from luthier.model.block import BlockSpec
 from luthier.model.measure import measure
+from luthier.model.stream import Stream, Streamed, through
 from luthier.signal import Signal
 
 
@@ -25,7 +26,7 @@ class Step:
     gives: Signal
 
 
-class Chain(nn.Sequential):
+class Chain(nn.Sequential, Streamed):
     """Blocks that run in order, each built for what the one before it gives.
 
     Its weights are on the meta device until `initialize.materialize` fills them.
@@ -59,6 +60,30 @@ class Chain(nn.Sequential):
             reads, origin = gives, spec.kind
         self.steps = tuple(steps)
         self.gives = reads
+
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
+        """`x` through all blocks.
+
+        Raises:
+            ShapeError: If a block that does not know of documents changes their positions.
+        """
+        laid_out = stream is not None and stream.layout is not None
+        for index, block in enumerate(self):
+            y = through(block, x, stream)
+            blind = laid_out and x.ndim == 3 and not isinstance(block, Streamed)
+            if blind and y.shape[:2] != x.shape[:2]:
+                raise self._moves(index)
+            x = y
+        return x
+
+    def _moves(self, index: int) -> ShapeError:
+        step = self.steps[index]
+        return ShapeError(
+            f"{step.spec.kind} changes the positions of what it reads, which texts of different "
+            "lengths do not allow; keep them (padding: same, stride: 1), or pool them all with "
+            "{kind: global_pool}",
+            step.place,
+        )
 
 
 def _measured(spec: BlockSpec, block: nn.Module, reads: Signal) -> Signal:

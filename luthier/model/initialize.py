@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from luthier.errors import InputError
 from luthier.model.blocks.residual import Residual
+from luthier.model.blocks.unembed import Unembed
 from luthier.spec import Spec
 
 Scheme = Literal[
@@ -40,6 +41,7 @@ _CONSTANTS: dict[tuple[type[nn.Module], str], float] = {
     **{(norm, "running_var"): 1.0 for norm in _NORMS[:2]},
     **{(norm, "num_batches_tracked"): 0.0 for norm in _NORMS[:2]},
     (nn.PReLU, "weight"): PRELU_SLOPE,
+    (Unembed, "bias"): 0.0,
 }
 
 
@@ -108,6 +110,10 @@ def _first_value(module: nn.Module, own_name: str, name: str, seed: int, scheme:
         constant = _CONSTANTS.get((kind, own_name))
         if constant is not None:
             return torch.tensor(constant)
+    if isinstance(module, nn.Embedding):
+        return torch.empty(tuple(module.weight.shape)).normal_(
+            std=NORMAL_STD, generator=generator_for(seed, name)
+        )
     assert isinstance(module, _WEIGHED), f"no rule gives {name} of {type(module)} a first value"
     generator = generator_for(seed, name)
     if own_name == "bias":

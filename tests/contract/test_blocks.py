@@ -24,7 +24,7 @@ from luthier.yaml_source import read_yaml, write_yaml
 IMAGE = Signal.of((4, 9, 7))
 SEQUENCE = Signal.of((11, 4))
 VECTOR = Signal.of((12,))
-TOKENS = Signal("tokens", (11,))
+TOKENS = Signal.tokens(11, vocab=23)
 EVERY = (IMAGE, SEQUENCE, VECTOR)
 WIDE = (IMAGE, SEQUENCE)
 
@@ -87,6 +87,15 @@ EXAMPLES: dict[str, list[tuple[dict[str, Any], tuple[Signal, ...]]]] = {
         ({"layers": [{**DENSE, "width": 15}], "shortcut": "pad"}, (SEQUENCE, VECTOR)),
     ],
     "rms_norm": [({}, EVERY)],
+    "tokens": [
+        ({"width": 6}, (TOKENS,)),
+        ({"width": 6, "position": "learned", "scale": "sqrt_width", "norm": "layer"}, (TOKENS,)),
+        ({"width": 7, "position": "sinusoidal", "dropout": 0.1}, (TOKENS,)),
+    ],
+    "unembed": [
+        ({"vocab": 9}, (SEQUENCE,)),
+        ({"vocab": 9, "bias": True, "softcap": 5.0}, (SEQUENCE,)),
+    ],
     "upsample": [({"factor": 2}, WIDE), ({"factor": 3, "mode": "linear"}, WIDE)],
 }
 CASES = [
@@ -111,6 +120,8 @@ def chain_of(spec: BlockSpec, reads: Signal) -> Chain:
 
 def inputs(reads: Signal, rows: int = 3) -> Tensor:
     generator = torch.Generator().manual_seed(11)
+    if reads.form == "tokens":
+        return torch.randint(reads.vocab, (rows, *reads.shape), generator=generator)
     return torch.randn((rows, *reads.shape), dtype=torch.float64, generator=generator)
 
 
@@ -130,11 +141,14 @@ def shape_faults(chain: Chain) -> list[str]:
 
 def gradient_faults(chain: Chain) -> list[str]:
     torch.manual_seed(5)  # one in which neither dropout nor drop path leaves out everything
-    x = inputs(chain.reads, rows=8).requires_grad_()
+    x = inputs(chain.reads, rows=8)
+    x = x.requires_grad_() if x.is_floating_point() else x
     y = chain.train()(x)
     weights = torch.randn(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(1))
     (y * weights).sum().backward()
-    tensors = {"the input": x, **dict(chain.named_parameters())}
+    tensors = dict(chain.named_parameters())
+    if x.is_floating_point():
+        tensors["the input"] = x
     return [
         name
         for name, tensor in tensors.items()

@@ -186,7 +186,7 @@ def test_heads() -> None:
     assert spec.head(Signal("image", (8, 3, 3)), 4) == pooled
     assert spec.head(Signal("sequence", (9, 8)), 4) == pooled
     assert spec.wants(4) == Signal("vector", (4,))
-    with pytest.raises(ShapeError, match="got a tokens"):
+    with pytest.raises(ShapeError, match="got tokens"):
         spec.head(Signal("tokens", (9,)), 4)
 
 

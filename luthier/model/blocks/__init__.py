@@ -22,6 +22,8 @@ from luthier.model.blocks.pool import (
 )
 from luthier.model.blocks.repeat import RepeatSpec
 from luthier.model.blocks.residual import ResidualSpec
+from luthier.model.blocks.tokens import TokensSpec
+from luthier.model.blocks.unembed import UnembedSpec
 from luthier.model.blocks.upsample import UpsampleSpec
 
 Block = Annotated[
@@ -43,6 +45,8 @@ Block = Annotated[
     | RepeatSpec
     | ResidualSpec
     | RmsNormSpec
+    | TokensSpec
+    | UnembedSpec
     | UpsampleSpec,
     Field(discriminator="kind"),
 ]

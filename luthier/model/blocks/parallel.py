@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from luthier.errors import ShapeError
 from luthier.model.block import BlockSpec
 from luthier.model.chain import Chain
+from luthier.model.stream import Stream, Streamed, through
 from luthier.signal import Signal
 from luthier.spec import Many
 
@@ -54,7 +55,7 @@ class ParallelSpec(BlockSpec):
         return 1 + sum(layer.blocks() for branch in self.branches for layer in branch)
 
 
-class Parallel(nn.Module):
+class Parallel(Streamed):
     """`join(branch 1 (x), branch 2 (x), …)`.
 
     Args:
@@ -80,9 +81,9 @@ class Parallel(nn.Module):
         """The branches, in order."""
         return tuple(branch for branch in self.branches if isinstance(branch, Chain))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
         """The joined outputs."""
-        outputs = [branch(x) for branch in self.branches]
+        outputs = [through(branch, x, stream) for branch in self.branches]
         if not self.added:
             return torch.cat(outputs, self.dim)
         total: Tensor = outputs[0]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from luthier.errors import SpecError
 from luthier.model.block import BlockSpec
 from luthier.model.chain import Chain
+from luthier.model.stream import Stream, Streamed, through
 from luthier.signal import Signal
 from luthier.spec import Many, parse, plain
 
@@ -82,7 +83,7 @@ class RepeatSpec(BlockSpec):
             raise ValueError(f"first: {'; '.join(problems)}") from None
 
 
-class Repeat(nn.Module):
+class Repeat(Streamed):
     """`copy n (… (copy 2 (copy 1 (x))))`.
 
     Args:
@@ -105,10 +106,10 @@ class Repeat(nn.Module):
         """The copies, in order."""
         return tuple(copy for copy in self.copies if isinstance(copy, Chain))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
         """`x` through all copies."""
         for copy in self.copies:
-            x = copy(x)
+            x = through(copy, x, stream)
         return x
 
 

@@ -20,6 +20,7 @@ from luthier.model.blocks.dense import DenseSpec
 from luthier.model.blocks.dropout import DropPath
 from luthier.model.blocks.norm import NormName
 from luthier.model.chain import Chain
+from luthier.model.stream import Stream, Streamed, through
 from luthier.model.window import positions
 from luthier.signal import Signal
 from luthier.spec import Many
@@ -83,7 +84,7 @@ class ResidualSpec(BlockSpec):
         return 1 + sum(layer.blocks() for layer in self.layers)
 
 
-class Residual(nn.Module):
+class Residual(Streamed):
     """`activation(shortcut(x) + drop_path(layers(x)))`.
 
     Args:
@@ -111,9 +112,10 @@ class Residual(nn.Module):
         self.drop_path = DropPath(spec.drop_path) if spec.drop_path else nn.Identity()
         self.activation = activation(spec.activation)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
         """The input and what the layers add to it."""
-        y: Tensor = self.activation(self.shortcut(x) + self.drop_path(self.layers(x)))
+        added = through(self.drop_path, self.layers(x, stream), stream)
+        y: Tensor = self.activation(through(self.shortcut, x, stream) + added)
         return y
 
 

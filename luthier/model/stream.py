@@ -1,0 +1,107 @@
+"""What goes through a network beside the values: where documents lie, what is carried on.
+
+Dimension key, for the whole file:
+    B  rows      T  positions      S  positions of a source      D  width
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from luthier.model.layout import Layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What a network remembers of the positions that it has read: keys and values, hidden states.
+
+    A value: passed in, and handed back as another one. What was passed in must not be used again,
+    since the next one may lie in the same memory.
+
+    Attributes:
+        capacity: The most positions of a row, those that are still to come included.
+        begins: The first position of each row that is no padding; empty where all rows begin at 0.
+        time: Positions read so far, padding at the left included.
+        blocks: What each block remembers, by the block's name.
+    """
+
+    capacity: int
+    begins: tuple[int, ...] = ()
+    time: int = 0
+    blocks: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class Stream:
+    """What the blocks of a network read beside their input, in one forward pass.
+
+    Attributes:
+        layout: Where documents lie in the rows; none where each row is one document, whole.
+        types_BT: Which part of a pair each position belongs to, from 0; none for all 0. int64.
+        source_BSD: What an encoder gives, for the blocks that read it.
+        source_layout: Where its documents lie: document n of the source belongs to document n.
+        state: What was carried on from earlier positions of the rows; none where a forward pass
+            reads all there is. With a state there is no layout: `state.begins` tells the padding.
+        handed_on: What each block carries on, by its name. Filled by the blocks.
+        losses: Sums that a block adds to the loss, by name: `load_balance`. Filled by the blocks;
+            each is a sum over positions, as the loss is.
+    """
+
+    layout: Layout | None = None
+    types_BT: Tensor | None = None
+    source_BSD: Tensor | None = None
+    source_layout: Layout | None = None
+    state: State | None = None
+    handed_on: dict[str, Any] = field(default_factory=dict)
+    losses: dict[str, Tensor] = field(default_factory=dict)
+
+    def add_loss(self, name: str, loss_sum: Tensor) -> None:
+        """Adds to what the blocks of that kind add to the loss."""
+        self.losses[name] = self.losses[name] + loss_sum if name in self.losses else loss_sum
+
+
+class Streamed(nn.Module):
+    """A module that reads a stream beside its input: what mixes positions, or holds what does.
+
+    Attributes:
+        name: What its state is called; set by the network, once that is whole.
+    """
+
+    name: str = ""
+
+    @abstractmethod
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
+        """What it makes of `x`; without a stream, each row is one document, whole."""
+
+
+def through(module: nn.Module, x: Tensor, stream: Stream | None) -> Tensor:
+    """`module(x)`, with the stream where the module reads it."""
+    y: Tensor = module(x, stream) if isinstance(module, Streamed) else module(x)
+    return y
+
+
+def positions(stream: Stream | None, time: int, device: torch.device) -> Tensor:
+    """The place of each position in its document, from 0: `(T,)`, or `(B, T)` where rows differ.
+
+    Args:
+        stream: Of the forward pass.
+        time: T.
+        device: Where the numbers are wanted.
+    """
+    if stream is not None and stream.layout is not None:
+        assert stream.state is None, "a state and a layout both tell where documents begin"
+        return stream.layout.positions_BT
+    state = None if stream is None else stream.state
+    if state is None:
+        return torch.arange(time, device=device)
+    places_T = torch.arange(state.time, state.time + time, device=device)
+    if not state.begins:
+        return places_T
+    begins_B = torch.tensor(state.begins, device=device)
+    return (places_T[None] - begins_B[:, None]).clamp(min=0)
