@@ -13,7 +13,8 @@ from luthier.data.readers.idx import MnistSpec
 from luthier.data.readers.layout import split_of
 from luthier.data.readers.npz import NpzSpec
 from luthier.data.readers.place import existing, names
-from luthier.data.readers.table import TABLE_SUFFIXES, ImageTableSpec, table_in
+from luthier.data.readers.rows import TABLE_SUFFIXES
+from luthier.data.readers.table import ImageTableSpec, table_in
 from luthier.data.sources import DataSpec
 from luthier.errors import DataError
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from luthier.data.prepare import prepare
+from luthier.data.prepare_pictures import prepare_pictures
 from luthier.data.readers.table import ImageTableSpec
 from luthier.errors import DataError
 
@@ -44,19 +44,19 @@ def spec(path: Path, **settings: object) -> ImageTableSpec:
 @pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "parquet"])
 def test_each_format(folder: Path, form: str) -> None:
     write(folder, form, ROWS)
-    data = prepare(spec(folder), seed=0)
-    assert data.classes == ("no", "yes")  # and no is no false
+    data = prepare_pictures(spec(folder), seed=0)
+    assert data.target.names == ("no", "yes")  # and no is no false
     for row in range(len(data.train)):
         number = int(Path(data.train.name(row)).stem)
         assert data.train.labels[row] == number % 2
     table = folder / f"metadata.{form}"
     assert data.recognised == f"table {table}: 12 train pictures of 2 classes"
-    assert prepare(spec(table), seed=0).fingerprint == data.fingerprint
+    assert prepare_pictures(spec(table), seed=0).fingerprint == data.fingerprint
 
 
 def test_numbers_are_labels_in_their_order(folder: Path) -> None:
     write(folder, "jsonl", [{**row, "label": 12 - n} for n, row in enumerate(ROWS)])
-    assert prepare(spec(folder, split={"test": 0, "validation": 0}), seed=0).classes[:3] == (
+    assert prepare_pictures(spec(folder, split={"test": 0, "validation": 0}), seed=0).target.names[:3] == (
         "1",
         "2",
         "3",
@@ -70,18 +70,18 @@ def test_other_columns_and_a_split_column(folder: Path) -> None:
     ]
     write(folder, "csv", rows)
     columns = {"file_column": "image", "label_column": "what", "split_column": "part"}
-    data = prepare(spec(folder, **columns, split={"validation": 0}), seed=0)
+    data = prepare_pictures(spec(folder, **columns, split={"validation": 0}), seed=0)
     assert (len(data.train), len(data.test or ())) == (8, 4)
     with pytest.raises(
         DataError, match=r'has no column "file_name" \(data.file_column\); valid: image, part, what'
     ):
-        prepare(spec(folder), seed=0)
+        prepare_pictures(spec(folder), seed=0)
     with pytest.raises(DataError, match=r'no column "imag" .*; did you mean "image"\?'):
-        prepare(spec(folder, file_column="imag"), seed=0)
+        prepare_pictures(spec(folder, file_column="imag"), seed=0)
     rows[3]["part"] = "train2"
     write(folder, "csv", rows)
     with pytest.raises(DataError, match=r'has the split "train2" \(metadata.csv line 5\); wanted'):
-        prepare(spec(folder, **columns), seed=0)
+        prepare_pictures(spec(folder, **columns), seed=0)
 
 
 def test_a_table_in_each_split_folder(paint, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_table_in_each_split_folder(paint, tmp_path: Path) -> None:
             paint(f"hub/{split}/{n}.png", seed=10 * number + n)
         rows = [{"file_name": f"{n}.png", "label": "ab"[n % 2]} for n in range(4)]
         write(tmp_path / "hub" / split, "csv", rows)
-    data = prepare(spec(tmp_path / "hub", split={"validation": 0}), seed=0)
+    data = prepare_pictures(spec(tmp_path / "hub", split={"validation": 0}), seed=0)
     assert (len(data.train), len(data.test or ())) == (4, 4)
     assert data.recognised.startswith(f"table 2 tables in {tmp_path / 'hub'}: 4 train and 4 test")
 
@@ -98,7 +98,7 @@ def test_a_table_in_each_split_folder(paint, tmp_path: Path) -> None:
 def test_pictures_elsewhere(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     write(tmp_path / "tables", "csv", ROWS)
-    assert len(prepare(spec(tmp_path / "tables", root=str(folder)), seed=0).train) == 8
+    assert len(prepare_pictures(spec(tmp_path / "tables", root=str(folder)), seed=0).train) == 8
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_pictures_elsewhere(folder: Path, tmp_path: Path) -> None:
 def test_rows_that_cannot_be_used(folder: Path, row: dict[str, object], reason: str) -> None:
     write(folder, "jsonl", [ROWS[0], row, *ROWS[1:]])
     with pytest.raises(DataError, match=reason):
-        prepare(spec(folder), seed=0)
-    data = prepare(spec(folder, on_error="skip"), seed=0)
+        prepare_pictures(spec(folder), seed=0)
+    data = prepare_pictures(spec(folder, on_error="skip"), seed=0)
     assert len(data.skipped) == 1
     assert len(data.train) == 8
 
@@ -150,7 +150,7 @@ def test_rows_that_cannot_be_used(folder: Path, row: dict[str, object], reason: 
 def test_broken_tables(folder: Path, name: str, content: bytes, message: str) -> None:
     (folder / name).write_bytes(content)
     with pytest.raises(DataError, match=message) as caught:
-        prepare(spec(folder), seed=0)
+        prepare_pictures(spec(folder), seed=0)
     assert str(folder / name) in str(caught.value)
 
 
@@ -160,20 +160,20 @@ def test_a_table_that_is_too_large(
 ) -> None:
     write(folder, form, [{**row, "note": str(n) * 5000} for n, row in enumerate(ROWS)])
     limit = 10_000 if form == "parquet" else 100
-    monkeypatch.setattr("luthier.data.readers.table.MAX_TABLE_BYTES", limit)
+    monkeypatch.setattr("luthier.data.readers.rows.MAX_TABLE_BYTES", limit)
     with pytest.raises(DataError, match=r"metadata\.\w+: (is larger|unpacks to more) than 0 GiB"):
-        prepare(spec(folder), seed=0)
+        prepare_pictures(spec(folder), seed=0)
 
 
 def test_places_without_a_table(folder: Path) -> None:
     with pytest.raises(DataError, match=r"has no metadata.csv, .tsv, .jsonl or .parquet"):
-        prepare(spec(folder), seed=0)
+        prepare_pictures(spec(folder), seed=0)
     with pytest.raises(DataError, match=r"0.png: wanted a table: .csv, .tsv"):
-        prepare(spec(folder / "pics" / "0.png"), seed=0)
+        prepare_pictures(spec(folder / "pics" / "0.png"), seed=0)
     write(folder, "csv", ROWS)
     write(folder, "jsonl", ROWS)
     with pytest.raises(DataError, match=r"has metadata.csv and metadata.jsonl; name the one"):
-        prepare(spec(folder), seed=0)
+        prepare_pictures(spec(folder), seed=0)
 
 
 def test_a_label_outside_the_list(folder: Path) -> None:
@@ -181,11 +181,11 @@ def test_a_label_outside_the_list(folder: Path) -> None:
     with pytest.raises(
         DataError, match=r'pics/1.png: has the label "yes", which is not in data.cl'
     ):
-        prepare(spec(folder, classes=("no", "perhaps")), seed=0)
+        prepare_pictures(spec(folder, classes=("no", "perhaps")), seed=0)
 
 
 def test_a_changed_picture_is_decoded_again(folder: Path, paint) -> None:
     write(folder, "csv", ROWS)
-    before = prepare(spec(folder), seed=0).fingerprint
+    before = prepare_pictures(spec(folder), seed=0).fingerprint
     paint("table/pics/3.png", seed=77)
-    assert prepare(spec(folder), seed=0).fingerprint != before
+    assert prepare_pictures(spec(folder), seed=0).fingerprint != before
