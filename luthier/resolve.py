@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from luthier.data.augment.geometry import CropSpec
-from luthier.data.prepare import Prepared
+from luthier.data.images import ImagesSpec
+from luthier.data.prepared import Prepared
 from luthier.errors import Problem, SpecError
 from luthier.placement.place import decide as decide_placement
 from luthier.recipe import Recipe
@@ -79,7 +80,7 @@ def _training(recipe: Recipe, prepared: Prepared) -> list[Decision]:
         )
         decisions.append(Decision(place="training.batch_size", value=size, reason=reason))
     if training.workers == "auto":
-        workers = 1 if recipe.data.augment else 0
+        workers = 1 if isinstance(recipe.data, ImagesSpec) and recipe.data.augment else 0
         reason = (
             "a thread augments while the network trains"
             if workers
@@ -101,8 +102,9 @@ def _check(recipe: Recipe, prepared: Prepared) -> None:
                     "give data.split.validation a share, or leave this out",
                 )
             )
-    shortest = min(prepared.signal.shape[1:])
-    for index, change in enumerate(recipe.data.augment):
+    augment = recipe.data.augment if isinstance(recipe.data, ImagesSpec) else ()
+    for index, change in enumerate(augment):
+        shortest = min(prepared.signal.shape[1:])
         if isinstance(change, CropSpec) and change.mode == "reflect" and change.padding >= shortest:
             problems.append(
                 Problem(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from luthier.data.prepare import Prepared, prepare
+from luthier.data.prepare import prepare
+from luthier.data.prepared import Prepared
 from luthier.errors import SpecError
 from luthier.recipe import Recipe
 from luthier.resolve import LEAST_BATCH, LEAST_STEPS_AN_EPOCH, USUAL_BATCH, resolve

@@ -47,7 +47,7 @@ def main() -> None:
     recipe = resolve(given, prepared, ()).recipe
     network = with_weights(assemble(recipe, prepared), recipe)
     placed = place(network, recipe.placement)
-    task = recipe.task.build(prepared.classes, prepared.class_counts)
+    task = recipe.task.build(prepared.target)
     learner = Learner(placed=placed, optimizer=recipe.optimizer.build(placed.network))
     loader = Loader(
         prepared.train,

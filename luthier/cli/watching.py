@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from luthier.cli import terminal
 from luthier.data.decoding import Progress
+from luthier.data.prepared import Noun
 from luthier.training.events import Hook
 from luthier.training.progress import shown_progress
 
@@ -35,10 +36,10 @@ class AtTheTerminal:
         return terminal.progress(quiet=self._quiet)
 
     @contextmanager
-    def training(self) -> Iterator[tuple[Hook, ...]]:
+    def training(self, noun: Noun) -> Iterator[tuple[Hook, ...]]:
         """A bar while the network trains."""
         if self._quiet:
             yield ()
             return
-        with shown_progress(terminal.console(stderr=True), "images") as hook:
+        with shown_progress(terminal.console(stderr=True), noun.unit, noun.units) as hook:
             yield (hook,)

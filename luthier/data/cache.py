@@ -2,46 +2,30 @@
 
 An entry is a folder named by a fingerprint of the files and of the settings that decoding depends
 on, with `pixels.npy` (N, H, W, C), `rows.npz` (labels, and the rows of each split) and
-`index.json`. It is made under another name and renamed when it is whole, so a crash leaves either
-a whole entry or none. What looks torn is made anew.
+`index.json`. What looks torn is made anew.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-import time
 import zipfile
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
 
 from luthier.data.collection import SPLITS, Decoded, Rows, Split
 from luthier.data.decoding import Progress, Source, find
+from luthier.data.entry import cache_folder, make_entry, settle
 from luthier.data.faults import Faults
 from luthier.data.image import Look
 from luthier.data.images import ImagesSpec
-from luthier.errors import DataError, StorageError
+from luthier.errors import DataError
 
 VERSION = 1
 """Raise it when the same files and settings give other pixels, or the entry's form changes."""
-PARTIAL = ".partial-"
-STALE_SECONDS = 24 * 3600
 _NOT_DECODING = {"augment", "normalize", "split", "path", "on_error"}
-
-
-def cache_folder() -> Path:
-    """Where decoded pictures are kept: `LUTHIER_CACHE`, else the user's cache folder."""
-    chosen = os.environ.get("LUTHIER_CACHE")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "luthier"
 
 
 def cached(
@@ -64,22 +48,7 @@ def cached(
     found = _read(entry)
     if found is not None:
         return _allowed(found, spec)
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        _remove_stale(home)
-        if entry.exists():
-            shutil.rmtree(entry)
-        partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=home))
-        try:
-            _write(partial, spec, progress)
-            _rename(partial, entry)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    except OSError as error:
-        raise StorageError(
-            f"{home}: decoded pictures cannot be kept there: {error.strerror or error}; make room, "
-            "or set LUTHIER_CACHE to a folder on another disk"
-        ) from error
+    make_entry(entry, lambda folder: _write(folder, spec, progress), "decoded pictures")
     made = _read(entry)
     assert made is not None, f"{entry} was just written"
     return made
@@ -116,7 +85,7 @@ def _write(folder: Path, spec: ImagesSpec, progress: Progress | None) -> None:
     with (folder / "rows.npz").open("wb") as file:
         arrays: dict[str, Rows] = {str(name): rows for name, rows in splits.items()}
         np.savez(file, allow_pickle=False, labels=source.rows.labels, **arrays)
-        _settle(file)
+        settle(file)
     index = {
         "version": VERSION,
         "recognised": source.collection.recognised,
@@ -129,7 +98,7 @@ def _write(folder: Path, spec: ImagesSpec, progress: Progress | None) -> None:
     }
     with (folder / "index.json").open("w", encoding="utf-8") as text:
         json.dump(index, text)
-        _settle(text)
+        settle(text)
 
 
 def _write_pixels(
@@ -150,33 +119,8 @@ def _write_pixels(
             file.write(chunk.images.data)
             digest.update(chunk.images.data)
             faulty.extend(chunk.faulty)
-        _settle(file)
+        settle(file)
     return digest.hexdigest(), faulty
-
-
-def _settle(file: IO[Any]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _rename(partial: Path, entry: Path) -> None:
-    """Make the entry appear, whole; another process may have been first, with the same."""
-    try:
-        partial.rename(entry)
-    except OSError:
-        if not entry.is_dir():
-            raise
-
-
-def _remove_stale(home: Path) -> None:
-    """Remove what crashed processes left; not what another one may be writing."""
-    for left in home.glob(f"{PARTIAL}*"):
-        try:
-            age_seconds = time.time() - left.stat().st_mtime
-        except FileNotFoundError:  # the other process has just finished
-            continue
-        if age_seconds > STALE_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _read(entry: Path) -> Decoded | None:

@@ -15,7 +15,7 @@ from luthier.data.decoding import Progress
 from luthier.data.duplicates import equal_groups, near_pairs
 from luthier.data.images import ImagesSpec
 from luthier.data.pictures import PictureExamples
-from luthier.data.prepare import Prepared, prepare
+from luthier.data.prepare_pictures import PreparedPictures, prepare_pictures
 from luthier.errors import DataError
 
 Severity = Literal["error", "warning", "note"]
@@ -39,7 +39,9 @@ class Finding:
     """The first files that it is about."""
 
 
-def inspect(data: Prepared | ImagesSpec, *, progress: Progress | None = None) -> list[Finding]:
+def inspect(
+    data: PreparedPictures | ImagesSpec, *, progress: Progress | None = None
+) -> list[Finding]:
     """Everything that is wrong with the data, the worst first.
 
     Args:
@@ -51,7 +53,7 @@ def inspect(data: Prepared | ImagesSpec, *, progress: Progress | None = None) ->
     if isinstance(data, ImagesSpec):
         try:
             lenient = data.model_copy(update={"on_error": "skip"})
-            data = prepare(lenient, seed=0, progress=progress)
+            data = prepare_pictures(lenient, seed=0, progress=progress)
         except DataError as error:
             return [Finding(severity="error", message=str(error))]
     if data.skipped:
@@ -83,10 +85,10 @@ def _skipped(skipped: Sequence[tuple[str, str]]) -> Iterator[Finding]:
         )
 
 
-def _classes(data: Prepared) -> Iterator[Finding]:
-    counts = np.array(data.class_counts)
+def _classes(data: PreparedPictures) -> Iterator[Finding]:
+    counts = np.array(data.target.counts)
     few = [
-        f"{data.classes[number]} ({counts[number]})"
+        f"{data.target.names[number]} ({counts[number]})"
         for number in np.argsort(counts, kind="stable")
         if 0 < counts[number] < FEW
     ]
@@ -98,7 +100,7 @@ def _classes(data: Prepared) -> Iterator[Finding]:
         )
     present = counts[counts > 0]
     if present.max() >= IMBALANCE * present.min():
-        most, least = data.classes[int(counts.argmax())], _rarest(data)
+        most, least = data.target.names[int(counts.argmax())], _rarest(data)
         yield Finding(
             severity="warning",
             message=f'"{most}" has {counts.max():,} training pictures and "{least}" has '
@@ -106,8 +108,8 @@ def _classes(data: Prepared) -> Iterator[Finding]:
             "try task.class_weights=balanced",
         )
     for name, examples in _splits(data)[1:]:
-        here = np.bincount(examples.labels, minlength=len(data.classes))
-        missing = [data.classes[n] for n in np.flatnonzero((here == 0) & (counts > 0))]
+        here = np.bincount(examples.labels, minlength=len(data.target.names))
+        missing = [data.target.names[n] for n in np.flatnonzero((here == 0) & (counts > 0))]
         if missing:
             yield Finding(
                 severity="warning",
@@ -116,7 +118,7 @@ def _classes(data: Prepared) -> Iterator[Finding]:
             )
 
 
-def _copies(data: Prepared) -> Iterator[Finding]:
+def _copies(data: PreparedPictures) -> Iterator[Finding]:
     """Equal and nearly equal pictures: across splits, with two labels, in one split."""
     splits = _splits(data)
     rows = np.concatenate([examples.rows for _, examples in splits])
@@ -177,7 +179,7 @@ def _equal_pairs(groups: Rows) -> Rows:
     return np.stack([firsts[later], later], axis=1)
 
 
-def _constant(data: Prepared) -> Iterator[Finding]:
+def _constant(data: PreparedPictures) -> Iterator[Finding]:
     """Pictures of one single colour."""
     files: list[str] = []
     for _, examples in _splits(data):
@@ -233,13 +235,15 @@ def _looks(decoded: Decoded) -> Iterator[Finding]:
         )
 
 
-def _splits(data: Prepared) -> list[tuple[Split, PictureExamples]]:
+def _splits(data: PreparedPictures) -> list[tuple[Split, PictureExamples]]:
     given = (data.train, data.validation, data.test)
     return [(name, part) for name, part in zip(SPLITS, given, strict=True) if part is not None]
 
 
-def _rarest(data: Prepared) -> str:
-    present = [(count, name) for name, count in zip(data.classes, data.class_counts, strict=True)]
+def _rarest(data: PreparedPictures) -> str:
+    present = [
+        (count, name) for name, count in zip(data.target.names, data.target.counts, strict=True)
+    ]
     return min((pair for pair in present if pair[0]), key=lambda pair: pair[0])[1]
 
 

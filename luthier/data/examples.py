@@ -7,7 +7,7 @@ Dimension key, for the whole file:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -22,22 +22,30 @@ class Samples:
     inputs: Tensor
     """`(B, *signal.shape)`, float32."""
     targets: Tensor
-    """`(B,)` int64 class numbers; or `(B, K)` float32 shares, where mixup or cutmix mixed them."""
+    """`(B,)` int64 class numbers, -1 where it is not known; or `(B, K)` float32 shares, where
+    mixup or cutmix mixed them."""
     ids: Tensor
     """`(B,)` int64, the rows' numbers in their split."""
 
 
-class Examples(Protocol):
+AnySamples = TypeVar("AnySamples", covariant=True)
+
+
+class Examples(Protocol[AnySamples]):
     """A split that is ready to be read."""
 
     @property
     def signal(self) -> Signal:
         """The form and shape of one input."""
 
+    @property
+    def at_once(self) -> int:
+        """How many rows go through a network together where nothing is learned."""
+
     def __len__(self) -> int:
         """The number of rows."""
 
-    def read(self, ids: np.ndarray, epoch: int) -> Samples:
+    def read(self, ids: np.ndarray, epoch: int) -> AnySamples:
         """The rows `ids`, as epoch `epoch` sees them.
 
         A pure function of (seed of the split, epoch, id): the same whatever batch a row is in,
@@ -46,3 +54,6 @@ class Examples(Protocol):
 
     def name(self, row: int) -> str:
         """What a person calls the row: its file, or `train[12]`."""
+
+    def plain(self) -> Self:
+        """The same rows with nothing random about them: to be measured on."""

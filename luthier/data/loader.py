@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.data.examples import Examples, Samples
+from luthier.data.examples import Examples
 from luthier.data.order import cuts, epoch_order
 from luthier.data.prefetch import ordered
 
@@ -54,8 +54,8 @@ class Loader(Generic[AnyBatch]):
 
     def __init__(
         self,
-        examples: Examples,
-        collate: Callable[[Samples], AnyBatch],
+        examples: Examples[Any],
+        collate: Callable[[Any], AnyBatch],
         *,
         batch_rows: int,
         accumulate: int = 1,

@@ -23,6 +23,9 @@ from luthier.data.image import Normalization, Pixels, Preprocessing
 from luthier.data.randomness import uniforms
 from luthier.signal import Signal
 
+AT_ONCE = 256
+"""Pictures that go through a network together where nothing is learned."""
+
 
 class PictureExamples:
     """The rows of one split, gathered from one array of pixels.
@@ -65,6 +68,11 @@ class PictureExamples:
     def signal(self) -> Signal:
         """The form and shape of one input."""
         return self._signal
+
+    @property
+    def at_once(self) -> int:
+        """How many rows go through a network together where nothing is learned."""
+        return AT_ONCE
 
     def __len__(self) -> int:
         """The number of rows."""

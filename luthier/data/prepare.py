@@ -2,213 +2,45 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from luthier.data.cache import cached
-from luthier.data.collection import Decoded, Rows, Split
-from luthier.data.decoding import Progress, find, in_memory
-from luthier.data.image import MeanStd, Preprocessing
+from luthier.data.decoding import Progress
 from luthier.data.images import ImagesSpec
-from luthier.data.pictures import PictureExamples
-from luthier.data.split import digests, set_apart
-from luthier.data.statistics import mean_std
-from luthier.errors import DataError
-from luthier.signal import Signal
-from luthier.spec import Decision
+from luthier.data.prepare_pictures import prepare_pictures
+from luthier.data.prepared import Prepared
+from luthier.data.purpose import Purpose
+from luthier.data.sources import DataSpec
+from luthier.errors import InputError
 
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """Data that is ready to be trained on."""
-
-    train: PictureExamples
-    validation: PictureExamples | None
-    test: PictureExamples | None
-    classes: tuple[str, ...]
-    """Names, by class number."""
-    class_counts: tuple[int, ...]
-    """Training rows of each class."""
-    signal: Signal
-    """The form and shape of one input."""
-    preprocessing: Preprocessing
-    """What makes the same input of a picture that comes later."""
-    decisions: tuple[Decision, ...]
-    """What was left to luthier."""
-    fingerprint: str
-    """Changes when a pixel, a label or a split does."""
-    recognised: str
-    """What the data is, in one sentence."""
-    skipped: tuple[tuple[str, str], ...]
-    """Files that were left out, with the reason."""
-    decoded: Decoded
-    """All rows of all splits."""
+LABELS = Purpose(learns="labels")
 
 
 def prepare(
-    spec: ImagesSpec, *, seed: int, progress: Progress | None = None, cache: Path | None = None
+    spec: DataSpec,
+    *,
+    seed: int,
+    purpose: Purpose = LABELS,
+    progress: Progress | None = None,
+    cache: Path | None = None,
 ) -> Prepared:
-    """Reads, checks, decodes, splits and measures.
+    """Reads, checks, splits and measures.
 
     Args:
         spec: The data section of a recipe.
-        seed: Of the augmentation.
+        seed: Of all that is random in training.
+        purpose: What a task wants to learn of it.
         progress: Told what is being done, and how far it is.
-        cache: Where decoded pictures are kept; none means `cache_folder()`.
+        cache: Where prepared data is kept; none means `cache_folder()`.
 
     Raises:
         DataError: If the data cannot be used: what, where, what to do.
+        InputError: If it is not the kind of data that the task learns from.
         StorageError: If the cache cannot be written.
     """
-    decoded = _decoded(spec, progress, cache)
-    splits, split_decisions = _splits(spec, decoded)
-    preprocessing, decisions = _preprocessing(spec, decoded, splits["train"])
-    counts = np.bincount(decoded.labels[splits["train"]], minlength=len(decoded.classes))
-    skipped = (*decoded.skipped, *_empty_classes(spec, decoded.classes, counts))
-    examples = {
-        name: PictureExamples(
-            decoded,
-            name,
-            rows,
-            preprocessing,
-            augment=spec.augment if name == "train" else (),
-            seed=seed,
+    assert isinstance(spec, ImagesSpec)
+    if purpose.learns != "labels":
+        raise InputError(
+            f"data.kind: {spec.kind} has pictures with a label each; a task that learns "
+            f"{purpose.learns.replace('_', ' ')} wants texts"
         )
-        for name, rows in splits.items()
-    }
-    return Prepared(
-        train=examples["train"],
-        validation=examples.get("validation"),
-        test=examples.get("test"),
-        classes=decoded.classes,
-        class_counts=tuple(counts.tolist()),
-        signal=examples["train"].signal,
-        preprocessing=preprocessing,
-        decisions=(*decisions, *split_decisions),
-        fingerprint=_fingerprint(decoded, splits),
-        recognised=decoded.recognised,
-        skipped=skipped,
-        decoded=decoded,
-    )
-
-
-def _decoded(spec: ImagesSpec, progress: Progress | None, cache: Path | None) -> Decoded:
-    stamp = spec.stamp()
-    if stamp is not None:
-        return cached(spec, stamp, progress, cache)
-    faults = spec.faults()
-    return in_memory(find(spec, faults, progress), faults, progress)
-
-
-def _empty_classes(spec: ImagesSpec, classes: Sequence[str], counts: Rows) -> list[tuple[str, str]]:
-    """The classes that cannot be learned."""
-    faults = spec.faults()
-    limited = f" (data.limit is {spec.limit})" if spec.limit is not None else ""
-    for number in np.flatnonzero(counts == 0):
-        faults.add(f'class "{classes[int(number)]}"', f"has no training picture{limited}")
-    faults.settle()
-    return faults.found
-
-
-def _splits(spec: ImagesSpec, decoded: Decoded) -> tuple[dict[Split, Rows], tuple[Decision, ...]]:
-    """The given splits and those that are made, as row numbers."""
-    splits = dict(decoded.splits)
-    makes: list[Split] = []
-    for name in ("test", "validation"):
-        share = getattr(spec.split, name)
-        if name not in splits and share > 0:
-            makes.append(name)
-        elif name in splits and share > 0 and name in spec.split.model_fields_set:
-            raise DataError(
-                f"data.split.{name}: got {share}, but the data has {len(splits[name]):,} rows for "
-                f"{name} already; leave the setting out"
-            )
-    if not makes:
-        return splits, ()
-    train = splits["train"]
-    shares = [getattr(spec.split, name) for name in makes]
-    groups = digests(decoded.images[train])
-    *made, rest = set_apart(decoded.labels[train], groups, shares, spec.split.seed)
-    decisions = []
-    for name, rows in zip(makes, made, strict=True):
-        if not len(rows):
-            raise DataError(
-                f"got {len(train):,} row{'s' if len(train) != 1 else ''}, too few to set some "
-                f"apart for {name}; set data.split.{name}=0, or give more data"
-            )
-        splits[name] = train[rows]
-        decisions.append(
-            Decision(
-                place=f"data.split.{name}",
-                value=getattr(spec.split, name),
-                reason=f"the data has no {name} rows; {len(rows):,} are set apart, "
-                "class by class, equal pictures on one side",
-            )
-        )
-    splits["train"] = train[rest]
-    unset = [d for d in decisions if d.place.rsplit(".")[-1] not in spec.split.model_fields_set]
-    return splits, tuple(unset)
-
-
-def _preprocessing(
-    spec: ImagesSpec, decoded: Decoded, train: Rows
-) -> tuple[Preprocessing, tuple[Decision, ...]]:
-    """How pixels are read, and what was decided about it."""
-    height, width, channels = decoded.images.shape[1:]
-    decisions = []
-    values = {"image_size": [height, width], "channels": channels}
-    if spec.classes == "auto":
-        names = list(decoded.classes)
-        decisions.append(
-            Decision(place="data.classes", value=names, reason="as they are in the data")
-        )
-    for name, reason in decoded.reasons.items():
-        decisions.append(Decision(place=f"data.{name}", value=values[name], reason=reason))
-    figures = MeanStd(mean=(0.0,), std=(1.0,))
-    if spec.normalize == "auto":
-        figures, rows = mean_std(decoded.images, train)
-        decisions.append(
-            Decision(
-                place="data.normalize",
-                value={"mean": list(figures.mean), "std": list(figures.std)},
-                reason=f"measured on {rows:,} training pictures",
-            )
-        )
-    elif isinstance(spec.normalize, MeanStd):
-        figures = spec.normalize
-        if len(figures.mean) not in (1, channels):
-            raise DataError(
-                f"data.normalize: got {len(figures.mean)} means, but the pictures have "
-                f"{channels} channels; give as many, or set data.channels"
-            )
-    preprocessing = Preprocessing(
-        height=height,
-        width=width,
-        channels=channels,
-        fit=spec.fit,
-        interpolation=spec.interpolation,
-        divisor=1.0 if spec.normalize == "none" else 255.0,
-        mean=figures.mean,
-        std=figures.std,
-    )
-    return preprocessing, tuple(decisions)
-
-
-def _fingerprint(decoded: Decoded, splits: Mapping[Split, Rows]) -> str:
-    """Of every pixel, label, class name and split."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update("\0".join(decoded.classes).encode())
-    digest.update(str(decoded.images.shape).encode())
-    if decoded.pixel_digest is None:
-        digest.update(np.ascontiguousarray(decoded.images).data)
-    else:
-        digest.update(decoded.pixel_digest.encode())
-    digest.update(np.ascontiguousarray(decoded.labels).data)
-    for name in sorted(splits):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(splits[name]).data)
-    return digest.hexdigest()
+    return prepare_pictures(spec, seed=seed, progress=progress, cache=cache)

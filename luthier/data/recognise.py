@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 
 from luthier.data.image import SUFFIXES
-from luthier.data.readers.archive import ARCHIVE_SUFFIXES, ImageArchiveSpec, is_archive
+from luthier.data.readers.archive import ImageArchiveSpec
 from luthier.data.readers.cifar import BATCH
 from luthier.data.readers.folder import ImageFolderSpec
 from luthier.data.readers.idx import MnistSpec
 from luthier.data.readers.layout import split_of
+from luthier.data.readers.member import ARCHIVE_SUFFIXES, is_archive
 from luthier.data.readers.npz import NpzSpec
 from luthier.data.readers.place import existing, names
 from luthier.data.readers.rows import TABLE_SUFFIXES

@@ -41,9 +41,9 @@ class Evaluation:
 def evaluate(
     placed: Placed,
     task: Task[Any],
-    examples: Examples,
+    examples: Examples[Any],
     *,
-    batch_rows: int,
+    batch_rows: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Run the network over every example, and measure.
@@ -54,14 +54,15 @@ def evaluate(
         placed: The network, where it runs.
         task: What it does.
         examples: The split; read in order, as epoch 0 sees it.
-        batch_rows: Examples at a time: memory and speed, not the result.
+        batch_rows: Examples at a time: memory and speed, not the result. None means as many as
+            the examples say.
         progress: Called after each batch with the examples done and their total.
 
     Raises:
         DataError: If the split is empty.
         DivergedError: If the network gives losses that are not finite.
     """
-    total = len(examples)
+    total, batch_rows = len(examples), batch_rows or examples.at_once
     if not total:
         raise DataError("got a split with no examples; wanted at least one to measure on")
     began = time.perf_counter()
@@ -85,12 +86,10 @@ def evaluate(
     )
 
 
-def _decoded(placed: Placed, task: Task[Any], examples: Examples, ids: np.ndarray) -> Columns:
-    samples = examples.read(ids, epoch=0)
-    batch = task.collate(samples)
+def _decoded(placed: Placed, task: Task[Any], examples: Examples[Any], ids: np.ndarray) -> Columns:
+    batch = task.collate(examples.read(ids, epoch=0)).to(placed.device)
     with placed.autocast():
-        output = placed.network(samples.inputs.to(placed.device))
-    return task.decode(output.float().cpu(), batch)
+        return task.judge(placed.network, batch)
 
 
 def _must_be_finite(losses: np.ndarray) -> None:

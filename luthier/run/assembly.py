@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from luthier.data.prepare import Prepared
+from luthier.data.prepared import Prepared
+from luthier.data.target import names_of
 from luthier.errors import InputError, Problem, SpecError
 from luthier.model.blueprint import Network, build
 from luthier.model.initialize import materialize
@@ -41,12 +42,14 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
         InputError: If there is no network, or two, or it gives what the task cannot read, or
             the task's settings do not fit the classes.
     """
-    reads, classes = prepared.signal, len(prepared.classes)
-    if classes < 2:
+    reads, target = prepared.signal, prepared.target
+    classes = names_of(target)
+    if len(classes) == 1:
         raise InputError(
-            f"{prepared.recognised}: has only the class {', '.join(prepared.classes)}; "
-            f"{recipe.task.kind} wants two or more"
+            f"{prepared.recognised}: has only the class {classes[0]}; {recipe.task.kind} wants "
+            "two or more"
         )
+    task = recipe.task.build(target)
     if module is not None:
         if recipe.model is not None:
             raise InputError("model: the recipe has one, and network gives another; leave one out")
@@ -55,16 +58,15 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
     elif recipe.model is None:
         raise InputError("model: is missing; give layers, or in Python luthier.train(…, network=…)")
     else:
-        network = build(recipe.model, reads, lambda gives: recipe.task.head(gives, classes))
+        network = build(recipe.model, reads, lambda gives: recipe.task.head(gives, target))
         head = tuple(step.spec for step in network.head.steps)
         blueprint = Blueprint(reads=reads, model=recipe.model, head=head)
-    wanted = recipe.task.wants(classes)
+    wanted = recipe.task.wants(reads, target)
     if network.gives != wanted:
         raise InputError(
-            f"model: the network gives {network.gives}, but {recipe.task.kind} with {classes} "
-            f"classes reads {wanted}; let the last layer give that, or leave head to auto"
+            f"model: the network gives {network.gives}, but {recipe.task.kind} reads {wanted} "
+            f"here; let the last layer give that, or leave head to auto"
         )
-    task = recipe.task.build(prepared.classes, prepared.class_counts)
     return Assembly(blueprint=blueprint, network=network, task=task)
 
 

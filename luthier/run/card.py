@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from luthier.data.prepare import Prepared
+from luthier.data.prepared import Prepared
+from luthier.data.target import names_of
 from luthier.evaluation.evaluate import Evaluation
 from luthier.recipe import Recipe
 from luthier.yaml_source import write_yaml
 
-PIPELINES = {"classify": "image-classification"}
+PIPELINES = {
+    ("classify", "image"): "image-classification",
+    ("classify", "tokens"): "text-classification",
+    ("tag", "tokens"): "token-classification",
+    ("classify_and_tag", "tokens"): "token-classification",
+    ("language", "tokens"): "text-generation",
+}
+"""The Hub's names of tasks, by the task and by what it reads."""
 
 
 def model_card(recipe: Recipe, prepared: Prepared, evaluation: Evaluation, split: str) -> str:
     """A README with front matter, as model hubs read it."""
     headline = evaluation.metrics[evaluation.headline]
+    pipeline = PIPELINES[recipe.task.kind, prepared.signal.form]
+    classes, noun = names_of(prepared.target), prepared.noun
+    verb = "generate" if pipeline == "text-generation" else "predict"
+    given = "picture.png" if prepared.signal.form == "image" else "some text"
     front = {
         "library_name": "luthier",
-        "pipeline_tag": PIPELINES[recipe.task.kind],
+        "pipeline_tag": pipeline,
         "model-index": [
             {
                 "name": recipe.name,
                 "results": [
                     {
-                        "task": {"type": PIPELINES[recipe.task.kind]},
+                        "task": {"type": pipeline},
                         "dataset": {
                             "name": recipe.data.kind,
                             "type": recipe.data.kind,
@@ -43,14 +55,14 @@ def model_card(recipe: Recipe, prepared: Prepared, evaluation: Evaluation, split
         "---",
         f"# {recipe.name}",
         "",
-        f"Trained on: {prepared.recognised}, {len(prepared.train):,} training pictures. "
-        f"Classes: {', '.join(prepared.classes)}.",
+        f"Trained on: {prepared.recognised}, {len(prepared.train):,} training {noun.many}."
+        + (f" Classes: {', '.join(classes)}." if classes else ""),
         "",
-        f"| metric, on {headline.n:,} {split} pictures | value | 95 % interval |",
+        f"| metric, on {headline.n:,} {split} {noun.many} | value | 95 % interval |",
         "| --- | --- | --- |",
         *rows,
         "",
-        "Use: `luthier predict RUN picture.png`, or in Python "
-        '`luthier.load("RUN").predict(["picture.png"])`.',
+        f"Use: `luthier {verb} RUN {given}`, or in Python "
+        f'`luthier.load("RUN").{verb}(["{given}"])`.',
     ]
     return "\n".join(lines) + "\n"

@@ -8,6 +8,7 @@ from typing import Any
 from luthier.data.decoding import Progress
 from luthier.data.doctor import Finding, inspect
 from luthier.data.prepare import prepare
+from luthier.data.target import names_of
 from luthier.errors import DataError
 from luthier.recipe import Recipe
 from luthier.resolve import resolve
@@ -63,7 +64,9 @@ def check_recipe(recipe: Recipe, progress: Progress | None = None) -> Checked:
     findings = inspect(recipe.data, progress=progress)
     try:
         lenient = recipe.data.model_copy(update={"on_error": "skip"})
-        prepared = prepare(lenient, seed=recipe.training.seed, progress=progress)
+        prepared = prepare(
+            lenient, purpose=recipe.task.purpose(), seed=recipe.training.seed, progress=progress
+        )
     except DataError:
         return Checked(recognised="", splits={}, classes=0, findings=tuple(findings))
     resolved = resolve(recipe, prepared)
@@ -72,6 +75,6 @@ def check_recipe(recipe: Recipe, progress: Progress | None = None) -> Checked:
     return Checked(
         recognised=prepared.recognised,
         splits={name: len(rows) for name, rows in splits_of(prepared).items()},
-        classes=len(prepared.classes),
+        classes=len(names_of(prepared.target)),
         findings=tuple(findings),
     )

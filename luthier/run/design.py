@@ -15,4 +15,6 @@ def design_network(recipe: Recipe) -> Network:
         DataError: If the data cannot be read.
         ShapeError: If a block cannot read what comes before it.
     """
-    return assemble(recipe, prepare(recipe.data, seed=recipe.training.seed)).network
+    return assemble(
+        recipe, prepare(recipe.data, purpose=recipe.task.purpose(), seed=recipe.training.seed)
+    ).network

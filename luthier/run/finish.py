@@ -12,7 +12,7 @@ from luthier.reports.summary import summary
 from luthier.run.card import model_card
 from luthier.run.model_folder import write_model
 from luthier.run.report import report_data
-from luthier.run.rows import ROWS_AT_ONCE, choose_split
+from luthier.run.rows import choose_split
 from luthier.run.session import Session
 from luthier.training.loop import Fitted
 
@@ -32,9 +32,7 @@ def finish(session: Session, fitted: Fitted) -> None:
     step, notes = _take_the_best(session, fitted)
     with session.learner.finishing():
         split, examples = choose_split(prepared)
-        evaluation = evaluate(
-            session.learner.placed, session.task, examples, batch_rows=ROWS_AT_ONCE
-        )
+        evaluation = evaluate(session.learner.placed, session.task, examples)
     write_evaluation(evaluation, directory.evaluation, split)
     directory.add_facts(_facts(session, fitted, step, split, evaluation, notes), DISK)
     write_model(
@@ -42,8 +40,8 @@ def finish(session: Session, fitted: Fitted) -> None:
         weights=session.learner.finished(),
         blueprint=session.assembly.blueprint,
         task=recipe.task,
-        classes=prepared.classes,
-        preprocessing=prepared.preprocessing,
+        target=prepared.target,
+        inputs=prepared.inputs,
         card=model_card(recipe, prepared, evaluation, split),
         files=DISK,
     )
@@ -81,9 +79,9 @@ def _facts(
     evaluation: Evaluation,
     notes: list[str],
 ) -> dict[str, object]:
-    state = fitted.state
+    state, noun = fitted.state, session.prepared.noun
     if split == "train":
-        notes.append("Measured on the training pictures, since the data has no others.")
+        notes.append(f"Measured on the training {noun.many}, since the data has no others.")
     if state.skipped:
         notes.append(f"{state.skipped} steps were skipped: their loss or gradient was not finite.")
     if session.prepared.skipped:
@@ -96,7 +94,8 @@ def _facts(
             "weights_of_step": step,
             "stopped_by": fitted.reason,
             "seconds": state.seconds,
-            "images_per_second": state.rows_per_second,
+            "rows_per_second": state.rows_per_second,
+            f"{noun.unit}_per_second": state.rows_per_second * noun.units,
             "waiting_share": state.waiting_share,
             "split": split,
             "metrics": {name: metric.to_json() for name, metric in evaluation.metrics.items()},

@@ -2,8 +2,9 @@
 
 model.safetensors     the weights, in canonical order
 network.json          the blueprint: what it reads, its layers and head
-task.json             what it does: the task, the classes
-preprocessing.json    how a picture becomes its input
+task.json             what it does: the task, and the classes or tags that its output means
+preprocessing.json    how a picture or a text becomes its input
+tokenizer.json        of texts, in the format of the tokenizers library
 README.md             the model card
 manifest.json         size and SHA-256 of each file
 """
@@ -25,7 +26,9 @@ from luthier.checkpoint.files import Files
 from luthier.checkpoint.folder import Content, Folder, read_folder, write_folder
 from luthier.checkpoint.manifest import DamagedError
 from luthier.checkpoint.weights import write_tensors
-from luthier.data.image import Preprocessing
+from luthier.data.prepared import Inputs
+from luthier.data.reading import read_inputs
+from luthier.data.target import Target
 from luthier.errors import InputError, RunError
 from luthier.model.blocks import Block
 from luthier.model.blueprint import LayersSpec, Network, build
@@ -33,7 +36,7 @@ from luthier.signal import Signal
 from luthier.spec import Many, parse, plain
 from luthier.tasks import TaskSpec
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS = "model.safetensors"
 
 
@@ -58,40 +61,44 @@ class FinishedModel:
 
     network: Network
     task: TaskSpec
-    classes: tuple[str, ...]
-    preprocessing: Preprocessing
+    target: Target
+    inputs: Inputs
 
 
 def write_model(
-    target: Path,
+    path: Path,
     *,
     weights: Mapping[str, Tensor],
     blueprint: Blueprint,
     task: TaskSpec,
-    classes: tuple[str, ...],
-    preprocessing: Preprocessing,
+    target: Target,
+    inputs: Inputs,
     card: str,
     files: Files,
 ) -> Folder:
-    """Writes the folder `target`, whole or not at all.
+    """Writes the folder `path`, whole or not at all.
 
     Raises:
         StorageError: The disk refused; what was there before is whole.
     """
     network = {
         "format": FORMAT,
-        "reads": {"form": blueprint.reads.form, "shape": list(blueprint.reads.shape)},
+        "reads": {
+            "form": blueprint.reads.form,
+            "shape": list(blueprint.reads.shape),
+            "vocab": blueprint.reads.vocab,
+        },
         "model": None if blueprint.model is None else plain(blueprint.model),
         "head": [plain(block) for block in blueprint.head],
     }
     contents: dict[str, Content] = {
         WEIGHTS: partial(write_tensors, weights),
         "network.json": to_json(network),
-        "task.json": to_json({"task": plain(task), "classes": list(classes)}),
-        "preprocessing.json": to_json(preprocessing.model_dump(mode="json")),
+        "task.json": to_json({"task": plain(task), "target": plain(target)}),
+        **inputs.files(),
         "README.md": card.encode(),
     }
-    return write_folder(target, contents, files)
+    return write_folder(path, contents, files)
 
 
 def read_model(path: Path, network: nn.Module | None = None) -> FinishedModel:
@@ -139,7 +146,9 @@ def _blueprint(folder: Folder) -> Blueprint:
     source = str(folder.path)
     given = about["model"]
     return Blueprint(
-        reads=Signal(about["reads"]["form"], tuple(about["reads"]["shape"])),
+        reads=Signal(
+            about["reads"]["form"], tuple(about["reads"]["shape"]), about["reads"]["vocab"]
+        ),
         model=None if given is None else parse(LayersSpec, given, source=source),
         head=TypeAdapter(Many[Block]).validate_python(about["head"]),
     )
@@ -163,9 +172,9 @@ def _read(folder: Folder, module: nn.Module | None) -> FinishedModel:
     about_task = folder.json("task.json")
     return FinishedModel(
         network=network,
-        task=parse(TaskSpec, about_task["task"], source=str(folder.path)),
-        classes=tuple(about_task["classes"]),
-        preprocessing=parse(Preprocessing, folder.json("preprocessing.json")),
+        task=TypeAdapter(TaskSpec).validate_python(about_task["task"]),
+        target=TypeAdapter(Target).validate_python(about_task["target"]),
+        inputs=read_inputs(folder.read),
     )
 
 

@@ -13,6 +13,7 @@ from luthier.checkpoint.lock import RunLock
 from luthier.checkpoint.probe import probe
 from luthier.checkpoint.store import Store
 from luthier.data.prepare import prepare
+from luthier.data.target import names_of
 from luthier.errors import InputError, Interrupted
 from luthier.evaluation.evaluate import Evaluation, evaluate
 from luthier.placement.allocator import keep_freed_memory
@@ -24,7 +25,7 @@ from luthier.run.directory import RUNS, RunDirectory, annotated
 from luthier.run.finish import finish
 from luthier.run.finished import Run, load
 from luthier.run.resuming import must_be_same
-from luthier.run.rows import ROWS_AT_ONCE, must_be_same_data, splits_of, where_it_was
+from luthier.run.rows import must_be_same_data, splits_of, where_it_was
 from luthier.run.session import Session, open_session
 from luthier.run.watching import Silent, Watching
 from luthier.training.callbacks import Callbacks
@@ -79,7 +80,9 @@ def train(
         must_be_same(recipe, directory)
     with watching.reading() as progress:
         data = where_it_was(recipe, earlier).data
-        prepared = prepare(data, seed=recipe.training.seed, progress=progress)
+        prepared = prepare(
+            data, purpose=recipe.task.purpose(), seed=recipe.training.seed, progress=progress
+        )
     resolved = resolve(recipe, prepared, earlier)
     session = open_session(
         directory, resolved, prepared, assemble(resolved.recipe, prepared, network)
@@ -138,7 +141,7 @@ def _begin(session: Session, recipe: Recipe) -> None:
             "recognised": prepared.recognised,
             "fingerprint": prepared.fingerprint,
             "splits": {name: len(rows) for name, rows in splits_of(prepared).items()},
-            "classes": list(prepared.classes),
+            "classes": list(names_of(prepared.target)),
             "skipped": [list(item) for item in prepared.skipped],
         },
     }
@@ -169,14 +172,14 @@ def _fit(
 
     def measure() -> Evaluation:
         assert validation is not None
-        return evaluate(learner.placed, session.task, validation, batch_rows=ROWS_AT_ONCE)
+        return evaluate(learner.placed, session.task, validation)
 
     first = 0 if start is None else start.step
     try:
         with (
             metrics_file(session.directory.metrics, first) as log,
             tracked(settings.track, session.recipe.name, session.directory.path, first) as trackers,
-            watching.training() as told,
+            watching.training(session.prepared.noun) as told,
         ):
             fitted = fit(
                 learner,

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from luthier.data.prepare import Prepared
+from luthier.data.pictures import PictureExamples
+from luthier.data.prepared import Prepared
 from luthier.errors import InputError
 from luthier.evaluation.storage import read_evaluation
 from luthier.planner.count import count
@@ -88,7 +89,7 @@ def report_data(directory: RunDirectory, prepared: Prepared | None = None) -> Re
             seconds=outcome["seconds"],
             steps=outcome["steps"],
             epochs=facts["epochs"],
-            examples_per_second=outcome["images_per_second"],
+            examples_per_second=outcome["rows_per_second"],
             waiting_share=outcome["waiting_share"],
         ),
         device=str(recipe.placement.device),
@@ -100,7 +101,12 @@ def report_data(directory: RunDirectory, prepared: Prepared | None = None) -> Re
         drawing="" if network is None else draw(network),
         curves=_curves(directory.read_metrics()),
         splits=facts["data"]["splits"],
-        pictures={int(row): examples.pictures(np.array([row]))[0] for row in ids},
+        example_noun=prepared.noun.one,
+        pictures=(
+            {int(row): examples.pictures(np.array([row]))[0] for row in ids}
+            if isinstance(examples, PictureExamples)
+            else {}
+        ),
         commands=(f"luthier train {directory.resolved} --out runs/again",),
         notes=tuple(facts["notes"]),
     )

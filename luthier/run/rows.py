@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from luthier.data.decoding import Progress
-from luthier.data.pictures import PictureExamples
-from luthier.data.prepare import Prepared, prepare
+from luthier.data.examples import Examples
+from luthier.data.prepare import prepare
+from luthier.data.prepared import Prepared
 from luthier.errors import InputError
 from luthier.recipe import Recipe
 from luthier.run.directory import RunDirectory
 from luthier.spec import Decision
 
-ROWS_AT_ONCE = 256
-"""Pictures that go through a network at once where nothing is learned."""
 SPLITS = ("test", "validation", "train")
 """In the order in which a split is chosen to measure on."""
 
@@ -26,7 +26,9 @@ def data_of(directory: RunDirectory, progress: Progress | None = None) -> Prepar
         InputError: If it is no longer what it was.
     """
     recipe = directory.read_resolved()
-    prepared = prepare(recipe.data, seed=recipe.training.seed, progress=progress)
+    prepared = prepare(
+        recipe.data, purpose=recipe.task.purpose(), seed=recipe.training.seed, progress=progress
+    )
     must_be_same_data(directory, prepared)
     return prepared
 
@@ -41,16 +43,16 @@ def must_be_same_data(directory: RunDirectory, prepared: Prepared) -> None:
     """Refuses data that is not what the run began with.
 
     Raises:
-        InputError: If a pixel, a label or a split differs.
+        InputError: If an input, a label or a split differs.
     """
     if prepared.fingerprint != directory.read_facts()["data"]["fingerprint"]:
         raise InputError(
-            f"the data is not what it was when {directory.path} began: pictures, labels or splits "
-            "differ; bring it back, or train another run"
+            f"the data is not what it was when {directory.path} began: {prepared.noun.many}, "
+            "labels or splits differ; bring it back, or train another run"
         )
 
 
-def splits_of(prepared: Prepared) -> dict[str, PictureExamples]:
+def splits_of(prepared: Prepared) -> dict[str, Examples[Any]]:
     """The splits that there are, train first, to be measured on: with no augmentation."""
     named = {
         "train": prepared.train.plain(),
@@ -60,7 +62,7 @@ def splits_of(prepared: Prepared) -> dict[str, PictureExamples]:
     return {name: examples for name, examples in named.items() if examples is not None}
 
 
-def choose_split(prepared: Prepared, name: str | None = None) -> tuple[str, PictureExamples]:
+def choose_split(prepared: Prepared, name: str | None = None) -> tuple[str, Examples[Any]]:
     """A split by name; none takes the first of test, validation and train that is there.
 
     Raises:

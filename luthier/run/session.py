@@ -7,7 +7,7 @@ from typing import Any
 
 from luthier.checkpoint.store import Store
 from luthier.data.loader import Loader
-from luthier.data.prepare import Prepared
+from luthier.data.prepared import Prepared
 from luthier.errors import InputError, missing_extra
 from luthier.placement.machine import installed
 from luthier.placement.place import place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from luthier.data.prepare import Prepared, prepare
+from luthier.data.prepare_pictures import PreparedPictures, prepare_pictures
 from luthier.data.readers.digits import DigitsSpec
 from luthier.data.recognise import recognise
 from luthier.data.sources import DataSpec
@@ -32,7 +32,7 @@ def starter_recipe(task: str, data: str) -> tuple[str, str]:
     if task not in TASKS:
         raise InputError(f'got the task "{task}"{nearest(task, TASKS)}')
     spec: DataSpec = DigitsSpec() if data == "digits" else recognise(Path(data))
-    prepared = prepare(spec, seed=0)
+    prepared = prepare_pictures(spec, seed=0)
     name = _name(data)
     return _text(name, TASKS[task], spec, prepared), name
 
@@ -43,15 +43,17 @@ def _name(data: str) -> str:
     return (cleaned or "run")[:64]
 
 
-def _text(name: str, task: str, spec: DataSpec, prepared: Prepared) -> str:
+def _text(name: str, task: str, spec: DataSpec, prepared: PreparedPictures) -> str:
     channels, height, width = prepared.signal.shape
     rows = len(prepared.train)
-    classes = ", ".join(prepared.classes[:5]) + (", …" if len(prepared.classes) > 5 else "")
+    classes = ", ".join(prepared.target.names[:5]) + (
+        ", …" if len(prepared.target.names) > 5 else ""
+    )
     data = write_yaml({"data": plain(spec)}).rstrip().replace("\n  ", "\n  ")
     lines = [
         f"# {prepared.recognised}",
         f"# {rows:,} training pictures of {height} x {width} pixels, {channels} "
-        f"channel{'s' if channels > 1 else ''}; {len(prepared.classes)} classes: {classes}",
+        f"channel{'s' if channels > 1 else ''}; {len(prepared.target.names)} classes: {classes}",
         f"name: {name}",
         f"task: {{kind: {task}}}",
         data,

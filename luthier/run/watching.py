@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from luthier.data.decoding import Progress
+from luthier.data.prepared import Noun
 from luthier.training.events import Hook
 
 
@@ -23,8 +24,8 @@ class Watching(Protocol):
     def reading(self) -> AbstractContextManager[Progress | None]:
         """Around the reading of the data; gives what is told how far it is."""
 
-    def training(self) -> AbstractContextManager[tuple[Hook, ...]]:
-        """Around the training; gives the hooks that are told its events."""
+    def training(self, noun: Noun) -> AbstractContextManager[tuple[Hook, ...]]:
+        """Around the training on examples of that name; gives the hooks that are told of it."""
 
 
 class Silent:
@@ -43,6 +44,6 @@ class Silent:
         yield None
 
     @contextmanager
-    def training(self) -> Iterator[tuple[Hook, ...]]:
+    def training(self, noun: Noun) -> Iterator[tuple[Hook, ...]]:
         """Nothing."""
         yield ()

@@ -17,7 +17,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from luthier.data.examples import Samples
-from luthier.errors import Problem, ShapeError, SpecError, nearest
+from luthier.data.purpose import Purpose
+from luthier.data.target import Labels, Target
+from luthier.errors import InputError, Problem, ShapeError, SpecError, nearest
 from luthier.metrics.classification import classification_details, classification_metrics
 from luthier.metrics.interval import Metric
 from luthier.model.blocks.dense import DenseSpec
@@ -42,31 +44,43 @@ class ClassifySpec(Spec):
     top_k: int = Field(default=5, ge=1)
     """Top-k accuracy counts a prediction as right if the label is among the k likeliest."""
 
-    def head(self, signal: Signal, classes: int) -> tuple[DenseSpec | GlobalPoolSpec, ...]:
+    def purpose(self) -> Purpose:
+        """What it wants of the data."""
+        return Purpose(learns="labels")
+
+    def head(self, signal: Signal, target: Target) -> tuple[DenseSpec | GlobalPoolSpec, ...]:
         """The blocks that turn `signal`, the last layer's output, into a score for each class.
 
         Raises:
             ShapeError: If it is tokens.
         """
+        assert isinstance(target, Labels)
         match signal.form:
             case "vector":
-                return (DenseSpec(width=classes),)
+                return (DenseSpec(width=len(target.names)),)
             case "image" | "sequence":
-                return (GlobalPoolSpec(), DenseSpec(width=classes))
+                return (GlobalPoolSpec(), DenseSpec(width=len(target.names)))
             case "tokens":
                 raise ShapeError(f"classify reads a vector, an image or a sequence, got {signal}")
 
-    def wants(self, classes: int) -> Signal:
+    def wants(self, reads: Signal, target: Target) -> Signal:
         """What the loss reads of one sample."""
-        return Signal("vector", (classes,))
+        assert isinstance(target, Labels)
+        return Signal("vector", (len(target.names),))
 
-    def build(self, classes: Sequence[str], class_counts: Sequence[int] | None = None) -> Classify:
-        """The task for the `classes`; the training rows of each are needed only for training.
+    def build(self, target: Target) -> Classify:
+        """The task for the classes of `target`; their counts are needed only for training.
 
         Raises:
+            InputError: If there are fewer than two classes.
             SpecError: If a weight is given for a class that there is not, or all weights are 0.
         """
-        return Classify(self, classes, class_counts)
+        assert isinstance(target, Labels)
+        if len(target.names) < 2:
+            raise InputError(
+                f"the data has only the class {', '.join(target.names)}; classify wants two or more"
+            )
+        return Classify(self, target)
 
 
 @dataclass(frozen=True)
@@ -106,20 +120,18 @@ class Classify:
 
     Args:
         spec: The settings.
-        classes: Their names, by number.
-        class_counts: Training rows of each class; none where it will not be trained.
+        target: The names of the classes, and the training rows of each.
     """
 
     headline = "accuracy"
     higher_is_better = True
 
-    def __init__(
-        self, spec: ClassifySpec, classes: Sequence[str], class_counts: Sequence[int] | None
-    ) -> None:
+    def __init__(self, spec: ClassifySpec, target: Labels) -> None:
         self.spec = spec
-        self.classes = tuple(classes)
-        self._weights = _weights(spec.class_weights, self.classes, class_counts)
-        self._needs_counts = spec.class_weights == "balanced" and class_counts is None
+        self.classes = target.names
+        counts = target.counts or None
+        self._weights = _weights(spec.class_weights, self.classes, counts)
+        self._needs_counts = spec.class_weights == "balanced" and counts is None
         self._counts: dict[tuple[int, torch.device, torch.dtype], Tensor] = {}
         self._weights_like: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
@@ -145,7 +157,7 @@ class Classify:
         )
         return Loss(loss_sum, self._count(targets, weights_K, loss_sum))
 
-    def decode(self, output: Tensor, batch: ClassifyBatch) -> Columns:
+    def judge(self, network: nn.Module, batch: ClassifyBatch) -> Columns:
         """What the network says of each example.
 
         `id`, `label`, `predicted` (class numbers), `probability` (of the predicted class),
@@ -154,7 +166,7 @@ class Classify:
         """
         labels_B = batch.targets.cpu()
         assert labels_B.ndim == 1, "an evaluation reads rows that are not mixed"
-        y_BK = output.detach().cpu().double()
+        y_BK = network(batch.inputs).detach().cpu().double()
         p_BK = y_BK.softmax(1)
         p_BN, top_BN = p_BK.topk(min(self.spec.top_k, len(self.classes)), 1)
         loss_B = F.cross_entropy(
@@ -179,9 +191,9 @@ class Classify:
         """By class, by pair of classes, by probability; JSON-ready."""
         return classification_details(columns, self.classes).to_json()
 
-    def predict(self, output: Tensor, top: int) -> list[dict[str, Any]]:
+    def predict(self, network: nn.Module, batch: ClassifyBatch, top: int) -> list[dict[str, Any]]:
         """The `top` likeliest classes of each row, with their probabilities."""
-        p_BK = output.detach().cpu().double().softmax(1)
+        p_BK = network(batch.inputs).detach().cpu().double().softmax(1)
         p_BN, top_BN = p_BK.topk(min(top, len(self.classes)), 1)
         predictions = []
         for p_N, top_N in zip(p_BN.tolist(), top_BN.tolist(), strict=True):

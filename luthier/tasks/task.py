@@ -6,14 +6,13 @@ The loop knows nothing else of a task, and a task nothing of the loop.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from luthier.data.examples import Samples
 from luthier.metrics.interval import Metric
 
 Columns = Mapping[str, np.ndarray]
@@ -32,10 +31,12 @@ class Loss:
     """Scalar, differentiable."""
     count: Tensor
     """Scalar: targets in the sum, or their weights where they are weighted."""
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+    """What of the sum is not the task's own, by name: `load_balance`. Scalars."""
 
 
 class Batch(Protocol):
-    """What a task's `collate` makes, and its `loss` and `decode` read."""
+    """What a task's `collate` makes, and its other methods read."""
 
     @property
     def size(self) -> int:
@@ -59,14 +60,14 @@ class Task(Protocol[AnyBatch]):
     def higher_is_better(self) -> bool:
         """Whether a larger headline is a better one."""
 
-    def collate(self, samples: Samples) -> AnyBatch:
-        """Samples as a batch."""
+    def collate(self, samples: Any) -> AnyBatch:
+        """Samples of the kind that the task learns from, as a batch."""
 
     def loss(self, network: nn.Module, batch: AnyBatch) -> Loss:
         """One forward pass and its loss."""
 
-    def decode(self, output: Tensor, batch: AnyBatch) -> Columns:
-        """What the network's output says about each example, and how well.
+    def judge(self, network: nn.Module, batch: AnyBatch) -> Columns:
+        """What the network says about each example, and how well: one forward pass.
 
         Always holds `id` (int64) and `loss` (float64, of the one example, unweighted).
         """
@@ -77,5 +78,5 @@ class Task(Protocol[AnyBatch]):
     def details(self, columns: Columns) -> dict[str, Any]:
         """What stands behind the metrics, JSON-ready."""
 
-    def predict(self, output: Tensor, top: int) -> list[dict[str, Any]]:
-        """One JSON-ready prediction for each row of the network's output."""
+    def predict(self, network: nn.Module, batch: AnyBatch, top: int) -> list[dict[str, Any]]:
+        """One JSON-ready prediction for each example, with up to `top` likely answers."""

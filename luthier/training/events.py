@@ -47,6 +47,8 @@ class Logged:
     """Epochs done."""
     loss: float | None
     """The mean over the targets of the steps; none if every step was skipped."""
+    loss_parts: Mapping[str, float]
+    """What of that mean is not the task's own loss, by name: `load_balance`."""
     learning_rate: float
     """At the last of them."""
     gradient_norm: float

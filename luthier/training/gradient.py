@@ -26,7 +26,8 @@ def backward(loss: Loss, parts: int) -> Loss:
     # A lone part knows the count already, and one number is divided sooner than a gradient.
     share = loss.count.clamp_min(LEAST_COUNT).reciprocal() if parts == 1 else None
     torch.autograd.backward(loss.sum, share)
-    return Loss(loss.sum.detach(), loss.count)
+    own = {name: part.detach() for name, part in loss.parts.items()}
+    return Loss(loss.sum.detach(), loss.count, own)
 
 
 def total(losses: Sequence[Loss]) -> Loss:
@@ -36,6 +37,10 @@ def total(losses: Sequence[Loss]) -> Loss:
     return Loss(
         torch.stack([loss.sum for loss in losses]).sum(),
         torch.stack([loss.count for loss in losses]).sum(),
+        {
+            name: torch.stack([loss.parts[name] for loss in losses]).sum()
+            for name in losses[0].parts
+        },
     )
 
 

@@ -17,15 +17,16 @@ LINE_SECONDS = 10.0
 
 
 @contextmanager
-def shown_progress(console: Console, noun: str = "rows") -> Iterator[Hook]:
+def shown_progress(console: Console, unit: str = "rows", units: int = 1) -> Iterator[Hook]:
     """A hook that shows how far the training is, on `console`.
 
     Args:
         console: Where to; whether it is a terminal decides for a bar or for lines.
-        noun: What the network learns from, many of them.
+        unit: What the network learns from, many of them: the rate is told in it.
+        units: Of them in one row.
     """
     if not console.is_terminal:
-        yield _Lines(console, noun)
+        yield _Lines(console, unit, units)
         return
     columns = (
         TextColumn("{task.fields[epoch]}"),
@@ -35,13 +36,13 @@ def shown_progress(console: Console, noun: str = "rows") -> Iterator[Hook]:
     )
     # Refreshed only when told to: a thread that draws would take the interpreter from the loop.
     with Progress(*columns, console=console, auto_refresh=False) as bar:
-        yield _Bar(bar, noun)
+        yield _Bar(bar, unit, units)
 
 
 class _Bar:
-    def __init__(self, bar: Progress, noun: str) -> None:
+    def __init__(self, bar: Progress, unit: str, units: int) -> None:
         self._bar = bar
-        self._noun = noun
+        self._unit, self._units = unit, units
         self._task: TaskID | None = None
         self._epochs = 0.0
         self._steps_per_epoch = 1
@@ -58,7 +59,7 @@ class _Bar:
                 )
             case Ticked():
                 epoch = _epoch(event.epoch, self._epochs)
-                self._move(event.step, epoch, figures(event, self._noun))
+                self._move(event.step, epoch, figures(event, self._unit, self._units))
             case Logged() if event.skipped > self._skipped:
                 self._say(skipped_text(event))
                 self._skipped = event.skipped
@@ -78,10 +79,14 @@ class _Bar:
 
 class _Lines:
     def __init__(
-        self, console: Console, noun: str, clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console,
+        unit: str,
+        units: int = 1,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console
-        self._noun = noun
+        self._unit, self._units = unit, units
         self._clock = clock
         self._last = clock()
         self._total_steps = 0
@@ -95,7 +100,7 @@ class _Lines:
             case Ticked() if self._clock() - self._last >= LINE_SECONDS:
                 self._last = self._clock()
                 step = f"step {event.step:,} of {self._total_steps:,}, epoch {event.epoch:.1f}"
-                self._say(f"{step}: {figures(event, self._noun)}")
+                self._say(f"{step}: {figures(event, self._unit, self._units)}")
             case Logged() if event.skipped > self._skipped:
                 self._say(skipped_text(event))
                 self._skipped = event.skipped
@@ -108,11 +113,11 @@ class _Lines:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def figures(event: Ticked, noun: str) -> str:
+def figures(event: Ticked, unit: str, units: int = 1) -> str:
     """The loss, the rate, the time left, and the share of time spent waiting for data."""
     loss = "none" if event.loss is None else f"{event.loss:.4f}"
     return (
-        f"loss {loss} · {event.rows_per_second:,.0f} {noun}/s · "
+        f"loss {loss} · {event.rows_per_second * units:,.0f} {unit}/s · "
         f"{duration(event.seconds_left)} left · {100 * event.waiting_share:.0f} % waiting for data"
     )
 

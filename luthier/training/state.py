@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -24,6 +24,8 @@ class LoopState:
     """Of the steps since the last row of metrics.jsonl."""
     loss_count: float = 0.0
     """Of the same steps."""
+    loss_parts: Mapping[str, float] = field(default_factory=dict)
+    """Of the same steps: what of the sum is not the task's own loss, by name."""
     evaluated_step: int = 0
     """The step of the last evaluation; 0 before the first."""
     best_step: int | None = None

@@ -18,6 +18,7 @@ class Tally:
 
     def __init__(self, start: LoopState) -> None:
         self._loss_sum, self._loss_count = start.loss_sum, start.loss_count
+        self._parts = dict(start.loss_parts)
         self._skipped, self._in_a_row = start.skipped, start.skipped_in_a_row
         self._longest = 0
         self._pending: list[tuple[Loss, Tensor]] = []
@@ -38,6 +39,15 @@ class Tally:
         loss_sum, loss_count = self.losses()
         return loss_sum / loss_count if loss_count else None
 
+    def parts(self) -> dict[str, float]:
+        """Of the sum since `begin_row`, what is not the task's own loss."""
+        self._settle()
+        return dict(self._parts)
+
+    def mean_parts(self) -> dict[str, float]:
+        """The same, for each of the targets that `mean_loss` is a mean over."""
+        return {name: part / self._loss_count for name, part in self.parts().items()}
+
     def skipped(self) -> tuple[int, int, int]:
         """Steps skipped: in all, at the end of it in a row, and the most in a row."""
         self._settle()
@@ -47,6 +57,7 @@ class Tally:
         """Forgets the losses."""
         self._settle()
         self._loss_sum = self._loss_count = 0.0
+        self._parts = {}
 
     def _settle(self) -> None:
         if not self._pending:
@@ -54,10 +65,15 @@ class Tally:
         sums = torch.stack([loss.sum for loss, _ in self._pending]).tolist()
         counts = torch.stack([loss.count for loss, _ in self._pending]).tolist()
         witnesses = torch.stack([witness for _, witness in self._pending]).tolist()
-        for loss_sum, loss_count, witness in zip(sums, counts, witnesses, strict=True):
+        losses = [loss for loss, _ in self._pending]
+        for loss, loss_sum, loss_count, witness in zip(
+            losses, sums, counts, witnesses, strict=True
+        ):
             if math.isfinite(witness):
                 self._loss_sum += loss_sum
                 self._loss_count += loss_count
+                for name, part in loss.parts.items():
+                    self._parts[name] = self._parts.get(name, 0.0) + part.item()
                 self._in_a_row = 0
             else:
                 self._skipped += 1

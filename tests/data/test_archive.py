@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from luthier.data.faults import Faults
-from luthier.data.prepare import prepare
+from luthier.data.prepare_pictures import prepare_pictures
 from luthier.data.readers import limits
 from luthier.data.readers.archive import ImageArchiveSpec
 from luthier.errors import DataError
@@ -68,8 +68,8 @@ def spec(path: Path, **settings: object) -> ImageArchiveSpec:
 def test_each_kind_of_archive(name: str, mode: str, prefix: str, tmp_path: Path) -> None:
     files = {**members(prefix, 0), f"{prefix}cat/note.txt": b"x", f"{prefix}.git/HEAD": b"x"}
     path = pack(tmp_path / name, files, mode)
-    data = prepare(spec(path), seed=0)
-    assert data.classes == ("cat", "dog")
+    data = prepare_pictures(spec(path), seed=0)
+    assert data.target.names == ("cat", "dog")
     assert (len(data.train), len(data.validation or ()), len(data.test or ())) == (8, 2, 2)
     assert data.recognised == (
         f"archive {path}: 12 train pictures in folders of 2 classes; 1 of other kinds left aside"
@@ -82,16 +82,16 @@ def test_one_archive_a_split(tmp_path: Path) -> None:
     pack(tmp_path / "pets_train.tar.gz", members("train/", 0))
     pack(tmp_path / "pets_test.tar.gz", members("", 100))
     (tmp_path / "SOURCE.md").touch()
-    data = prepare(spec(tmp_path, split={"validation": 0}), seed=0)
+    data = prepare_pictures(spec(tmp_path, split={"validation": 0}), seed=0)
     assert (len(data.train), len(data.test or ())) == (12, 12)
     pack(tmp_path / "other.tar.gz", members("", 200))
     with pytest.raises(DataError, match=r"has other.tar.gz, pets_test.*wanted one archive a split"):
-        prepare(spec(tmp_path), seed=0)
+        prepare_pictures(spec(tmp_path), seed=0)
 
 
 def test_splits_inside_one_archive(tmp_path: Path) -> None:
     files = {**members("pets/train/", 0), **members("pets/val/", 100)}
-    data = prepare(spec(pack(tmp_path / "pets.tar", files, "w")), seed=0)
+    data = prepare_pictures(spec(pack(tmp_path / "pets.tar", files, "w")), seed=0)
     assert len(data.validation or ()) == 12
 
 
@@ -135,8 +135,8 @@ def test_members_that_escape(build: Build, reason: str, tmp_path: Path) -> None:
     with tarfile.open(path, "a") as archive:
         build(archive)
     with pytest.raises(DataError, match=reason):
-        prepare(spec(path), seed=0)
-    data = prepare(spec(path, on_error="skip"), seed=0)
+        prepare_pictures(spec(path), seed=0)
+    data = prepare_pictures(spec(path, on_error="skip"), seed=0)
     assert len(data.skipped) == 1
     assert len(data.train) == 8
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
@@ -149,7 +149,7 @@ def test_zip_members_that_escape(tmp_path: Path) -> None:
         info.external_attr = 0o120777 << 16
         archive.writestr(info, "/etc/passwd")
     with pytest.raises(DataError) as caught:
-        prepare(spec(path), seed=0)
+        prepare_pictures(spec(path), seed=0)
     assert "a.zip:../evil.png: has a path that leaves" in str(caught.value)
     assert "a.zip:cat/link.png: is a link" in str(caught.value)
 
@@ -161,7 +161,7 @@ def test_an_encrypted_member_is_told(tmp_path: Path) -> None:
         data[data.index(mark) + offset] |= 1
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"a.zip:cat/0.png: is encrypted"):
-        prepare(spec(path), seed=0)
+        prepare_pictures(spec(path), seed=0)
 
 
 @pytest.mark.parametrize("name", ["bomb.tar.gz", "bomb.zip"])
@@ -175,10 +175,10 @@ def test_a_bomb_is_not_unpacked(name: str, tmp_path: Path, monkeypatch: pytest.M
     else:
         pack(path, {"cat/0.png": noughts})
     with pytest.raises(DataError, match=r"unpack to more than 200 times as many; this looks like"):
-        prepare(spec(path), seed=0)
+        prepare_pictures(spec(path), seed=0)
     monkeypatch.setattr(limits, "MAX_UNPACKED_BYTES", 2**20)
     with pytest.raises(DataError, match="GiB; unpack it yourself"):
-        prepare(spec(path), seed=0)
+        prepare_pictures(spec(path), seed=0)
 
 
 def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for name in ("a.tar.gz", "a.zip"):
         path = pack(tmp_path / name, members("", 0))
         with pytest.raises(DataError, match="holds more than 5 files; unpack it yourself"):
-            prepare(spec(path), seed=0)
+            prepare_pictures(spec(path), seed=0)
 
 
 @pytest.mark.parametrize("name", ["a.tar.gz", "a.tar.xz", "a.tar", "a.zip"])
@@ -197,16 +197,16 @@ def test_damaged_archives(name: str, tmp_path: Path) -> None:
     for content in (whole[: len(whole) // 3], b"nonsense", b""):
         path.write_bytes(content)
         with pytest.raises(DataError) as caught:
-            prepare(spec(path), seed=0)
+            prepare_pictures(spec(path), seed=0)
         assert str(caught.value).startswith((f"{path}: ", f"archive {path}: holds no pictures"))
 
 
 def test_a_missing_archive(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"has no archive \(.tar.gz, .tgz"):
-        prepare(spec(tmp_path), seed=0)
+        prepare_pictures(spec(tmp_path), seed=0)
     (tmp_path / "a.rar").touch()
     with pytest.raises(DataError, match=r"a.rar: wanted an archive: .tar.gz"):
-        prepare(spec(tmp_path / "a.rar"), seed=0)
+        prepare_pictures(spec(tmp_path / "a.rar"), seed=0)
 
 
 def test_an_empty_class_in_an_archive(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_an_empty_class_in_an_archive(tmp_path: Path) -> None:
         info.type = tarfile.DIRTYPE
         archive.addfile(info)
     with pytest.raises(DataError, match=r"bird/: is an empty class"):
-        prepare(spec(path), seed=0)
+        prepare_pictures(spec(path), seed=0)
 
 
 def batch(rows: int, seed: int) -> tuple[bytes, np.ndarray, np.ndarray]:
@@ -243,9 +243,9 @@ def test_the_binary_version_of_cifar(packed: bool, tmp_path: Path) -> None:
         place = folder
         for name, data in files.items():
             (folder / name).write_bytes(data)
-    data = prepare(spec(place, split={"validation": 0}), seed=0)
+    data = prepare_pictures(spec(place, split={"validation": 0}), seed=0)
     assert (len(data.train), len(data.test or ())) == (30, 10)
-    assert data.classes[3] == "cat"
+    assert data.target.names[3] == "cat"
     assert data.recognised.endswith("CIFAR-10's binary version, 30 train and 10 test pictures")
     ids = np.arange(20)
     assert (data.train.pictures(ids) == images.transpose(0, 2, 3, 1)).all()
@@ -256,30 +256,30 @@ def test_the_binary_version_of_cifar(packed: bool, tmp_path: Path) -> None:
 def test_broken_batches(tmp_path: Path) -> None:
     (tmp_path / "test_batch.bin").write_bytes(batch(3, 0)[0])
     with pytest.raises(DataError, match=r"has test_batch.bin, but no data_batch_1.bin to train on"):
-        prepare(spec(tmp_path), seed=0)
+        prepare_pictures(spec(tmp_path), seed=0)
     (tmp_path / "data_batch_1.bin").write_bytes(batch(3, 0)[0][:-1])
     with pytest.raises(DataError, match=r"data_batch_1.bin has 9,218 bytes; wanted a multiple of"):
-        prepare(spec(tmp_path), seed=0)
+        prepare_pictures(spec(tmp_path), seed=0)
     wrong = bytearray(batch(20, 0)[0])
     wrong[0] = 77
     (tmp_path / "data_batch_1.bin").write_bytes(wrong)
     with pytest.raises(DataError, match=r"train\[0\]: has the label 77; wanted 0 to 9"):
-        prepare(spec(tmp_path), seed=0)
+        prepare_pictures(spec(tmp_path), seed=0)
 
 
 def test_the_version_with_pickles_is_refused(tmp_path: Path) -> None:
     path = pack(tmp_path / "cifar-10-python.tar.gz", {"cifar-10-batches-py/data_batch_1": b"\x80"})
     with pytest.raises(DataError, match="pickles are never read; take the binary version"):
-        prepare(spec(path), seed=0)
+        prepare_pictures(spec(path), seed=0)
 
 
 @pytest.mark.real_data
 def test_the_real_cifar(real_data: Path) -> None:
     path = real_data / "image_classification" / "cifar10_jpg" / "cifar10_test.tar.gz"
-    data = prepare(spec(path, limit=200, split={"validation": 0, "test": 0}), seed=0)
+    data = prepare_pictures(spec(path, limit=200, split={"validation": 0, "test": 0}), seed=0)
     assert data.recognised.endswith("10,000 train pictures in folders of 10 classes")
-    assert data.class_counts == (20,) * 10
-    assert data.classes[0] == "airplane"
+    assert data.target.counts == (20,) * 10
+    assert data.target.names[0] == "airplane"
     assert data.signal.shape == (3, 32, 32)
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import luthier.data.cache as cache_module
+import luthier.data.entry as entry_module
 from luthier.data.augment import FlipSpec
-from luthier.data.cache import cache_folder
-from luthier.data.prepare import prepare
+from luthier.data.entry import cache_folder
+from luthier.data.prepare_pictures import prepare_pictures
 from luthier.data.readers.folder import ImageFolderSpec
 from luthier.errors import StorageError
 
@@ -39,8 +40,8 @@ def entries(cache: Path) -> list[Path]:
 
 
 def test_decoded_once(pets: Path, cache: Path, decodings: list[Path]) -> None:
-    first = prepare(spec(pets), seed=0)
-    second = prepare(spec(pets), seed=1)
+    first = prepare_pictures(spec(pets), seed=0)
+    second = prepare_pictures(spec(pets), seed=1)
     assert len(decodings) == 1
     assert first.fingerprint == second.fingerprint
     assert first.decisions == second.decisions
@@ -50,14 +51,14 @@ def test_decoded_once(pets: Path, cache: Path, decodings: list[Path]) -> None:
 
 
 def test_what_does_not_change_pixels_does_not_decode(pets: Path, decodings: list[Path]) -> None:
-    prepare(spec(pets), seed=0)
+    prepare_pictures(spec(pets), seed=0)
     for settings in (
         {"augment": (FlipSpec(),)},
         {"normalize": "unit"},
         {"split": {"test": 0.3}},
         {"on_error": "skip"},
     ):
-        prepare(spec(pets, **settings), seed=0)
+        prepare_pictures(spec(pets, **settings), seed=0)
     assert len(decodings) == 1
 
 
@@ -75,19 +76,19 @@ def test_what_does_not_change_pixels_does_not_decode(pets: Path, decodings: list
 def test_what_changes_pixels_decodes(
     pets: Path, decodings: list[Path], settings: dict[str, object]
 ) -> None:
-    prepare(spec(pets), seed=0)
-    prepare(spec(pets, **settings), seed=0)
+    prepare_pictures(spec(pets), seed=0)
+    prepare_pictures(spec(pets, **settings), seed=0)
     assert len(decodings) == 2
 
 
 def test_a_changed_file_decodes(pets: Path, paint, decodings: list[Path]) -> None:
-    before = prepare(spec(pets), seed=0).fingerprint
+    before = prepare_pictures(spec(pets), seed=0).fingerprint
     paint("pets/cat/00.png", seed=999)
-    after = prepare(spec(pets), seed=0).fingerprint
+    after = prepare_pictures(spec(pets), seed=0).fingerprint
     assert len(decodings) == 2
     assert before != after
     os.utime(pets / "cat" / "00.png", ns=(1, 1))
-    assert prepare(spec(pets), seed=0).fingerprint == after
+    assert prepare_pictures(spec(pets), seed=0).fingerprint == after
     assert len(decodings) == 3
 
 
@@ -96,13 +97,13 @@ def test_a_changed_file_decodes(pets: Path, paint, decodings: list[Path]) -> Non
 def test_a_torn_entry_is_made_anew(
     pets: Path, cache: Path, decodings: list[Path], name: str, share: float
 ) -> None:
-    whole = prepare(spec(pets), seed=0).fingerprint
+    whole = prepare_pictures(spec(pets), seed=0).fingerprint
     (entry,) = entries(cache)
     os.truncate(entry / name, int((entry / name).stat().st_size * share))
-    assert prepare(spec(pets), seed=0).fingerprint == whole
+    assert prepare_pictures(spec(pets), seed=0).fingerprint == whole
     assert len(decodings) == 2
     (entry / name).unlink()
-    assert prepare(spec(pets), seed=0).fingerprint == whole
+    assert prepare_pictures(spec(pets), seed=0).fingerprint == whole
 
 
 def test_a_crash_leaves_nothing_that_counts(
@@ -112,16 +113,16 @@ def test_a_crash_leaves_nothing_that_counts(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache_module, "_rename", crash)
+        patch.setattr(entry_module, "_rename", crash)
         with pytest.raises(KeyboardInterrupt):
-            prepare(spec(pets), seed=0)
+            prepare_pictures(spec(pets), seed=0)
     assert entries(cache) == []
     left, other = cache / "pictures" / ".partial-old", cache / "pictures" / ".partial-new"
     left.mkdir()
     other.mkdir()
-    long_ago = time.time() - 2 * cache_module.STALE_SECONDS
+    long_ago = time.time() - 2 * entry_module.STALE_SECONDS
     os.utime(left, (long_ago, long_ago))
-    prepare(spec(pets), seed=0)
+    prepare_pictures(spec(pets), seed=0)
     assert not left.exists()
     assert other.exists()  # another process may be at it
 
@@ -129,15 +130,15 @@ def test_a_crash_leaves_nothing_that_counts(
 def test_another_process_may_be_first(
     pets: Path, decodings: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rename = cache_module._rename
+    rename = entry_module._rename
 
     def race(partial: Path, entry: Path) -> None:
-        monkeypatch.setattr(cache_module, "_rename", rename)
-        prepare(spec(pets), seed=0)
+        monkeypatch.setattr(entry_module, "_rename", rename)
+        prepare_pictures(spec(pets), seed=0)
         rename(partial, entry)
 
-    monkeypatch.setattr(cache_module, "_rename", race)
-    assert len(prepare(spec(pets), seed=0).train) == 20
+    monkeypatch.setattr(entry_module, "_rename", race)
+    assert len(prepare_pictures(spec(pets), seed=0).train) == 20
     assert len(decodings) == 2
 
 
@@ -145,16 +146,16 @@ def test_a_full_disk_is_told(pets: Path, cache: Path, monkeypatch: pytest.Monkey
     def full(_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(cache_module.os, "fsync", full)
+    monkeypatch.setattr(entry_module.os, "fsync", full)
     with pytest.raises(StorageError, match=r"No space left on device; make room, or set LUTHIER_C"):
-        prepare(spec(pets), seed=0)
+        prepare_pictures(spec(pets), seed=0)
     assert entries(cache) == []
 
 
 def test_a_cache_that_is_a_file_is_told(pets: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=r"decoded pictures cannot be kept there"):
-        prepare(spec(pets), seed=0, cache=tmp_path / "file")
+        prepare_pictures(spec(pets), seed=0, cache=tmp_path / "file")
 
 
 def test_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +170,6 @@ def test_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_progress_is_told(pets: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    prepare(spec(pets), seed=0, progress=lambda *what: told.append(what))
+    prepare_pictures(spec(pets), seed=0, progress=lambda *what: told.append(what))
     assert ("looking at pictures", 24, 24) in told
     assert told[-1] == ("decoding pictures", 24, 24)

@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from luthier.data.faults import Faults
-from luthier.data.prepare import prepare
+from luthier.data.prepare_pictures import prepare_pictures
 from luthier.data.readers import digits
 from luthier.data.readers.digits import DigitsSpec
 from luthier.errors import DataError
@@ -23,11 +23,11 @@ def test_they_are_scikit_learns() -> None:
 
 
 def test_splits_are_made() -> None:
-    data = prepare(DigitsSpec(), seed=7)
+    data = prepare_pictures(DigitsSpec(), seed=7)
     assert data.validation is not None
     assert data.test is not None
     assert len(data.train) + len(data.validation) + len(data.test) == 1797
-    assert data.classes == tuple("0123456789")
+    assert data.target.names == tuple("0123456789")
     for part in (data.validation, data.test):
         counts = np.bincount(part.labels)
         assert counts.min() >= 16
@@ -37,7 +37,7 @@ def test_splits_are_made() -> None:
 
 def test_too_few_names_are_an_error() -> None:
     with pytest.raises(DataError, match=r"digits\[9\]: has the label 9; wanted 0 to 8"):
-        prepare(DigitsSpec(classes=tuple("abcdefghi")), seed=0)
+        prepare_pictures(DigitsSpec(classes=tuple("abcdefghi")), seed=0)
 
 
 def test_a_missing_file_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

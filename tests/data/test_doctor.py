@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from luthier.data.doctor import Finding, inspect
-from luthier.data.prepare import prepare
+from luthier.data.prepare_pictures import prepare_pictures
 from luthier.data.readers.digits import DigitsSpec
 from luthier.data.readers.folder import ImageFolderSpec
 from luthier.data.readers.table import ImageTableSpec
@@ -38,7 +38,7 @@ def test_files_that_cannot_be_used_are_errors(pets: Path) -> None:
     assert bad.files == ("cat/x.png", "cat/y.png")
     assert one(findings, "is an empty class").files == ("bird/",)
     assert [finding.severity for finding in findings[:2]] == ["error", "error"]
-    assert findings == inspect(prepare(spec(pets, on_error="skip"), seed=0))
+    assert findings == inspect(prepare_pictures(spec(pets, on_error="skip"), seed=0))
 
 
 def test_rows_of_a_table_with_the_same_fault_are_one_finding(paint, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luthier.data.faults import Faults
-from luthier.data.prepare import prepare
+from luthier.data.prepare_pictures import prepare_pictures
 from luthier.data.readers.idx import MnistSpec, read_idx
 from luthier.errors import DataError
 
@@ -27,11 +27,11 @@ TRAIN = "train-images-idx3-ubyte.gz"
 
 
 def test_packed_and_plain_files(mnist: Path) -> None:
-    data = prepare(MnistSpec(path=str(mnist)), seed=0)
+    data = prepare_pictures(MnistSpec(path=str(mnist)), seed=0)
     assert (len(data.train), len(data.test or ())) == (27, 10)
     assert data.validation is not None
-    assert data.classes == ("0", "1", "2")
-    assert data.class_counts == (9, 9, 9)
+    assert data.target.names == ("0", "1", "2")
+    assert data.target.counts == (9, 9, 9)
     assert data.recognised == (
         f"IDX files: 30 train and 10 test pictures of 6 x 5 pixels in {mnist}"
     )
@@ -40,22 +40,22 @@ def test_packed_and_plain_files(mnist: Path) -> None:
 
 
 def test_names_for_the_classes(mnist: Path) -> None:
-    data = prepare(MnistSpec(path=str(mnist), classes=("shirt", "shoe", "bag")), seed=0)
-    assert data.classes == ("shirt", "shoe", "bag")
+    data = prepare_pictures(MnistSpec(path=str(mnist), classes=("shirt", "shoe", "bag")), seed=0)
+    assert data.target.names == ("shirt", "shoe", "bag")
     assert not any(d.place == "data.classes" for d in data.decisions)
 
 
 def test_labels_outside_the_list(mnist: Path) -> None:
     spec = MnistSpec(path=str(mnist), classes=("shirt", "shoe"))
     with pytest.raises(DataError) as caught:
-        prepare(spec, seed=0)
+        prepare_pictures(spec, seed=0)
     message = str(caught.value)
     assert message.startswith(
         f"{mnist}: 13 files cannot be used:\n  train[2]: has the label 2; wanted 0 to 1"
     )
     assert "… and 8 more" in message
     assert message.endswith("data.on_error=skip")
-    data = prepare(spec.model_copy(update={"on_error": "skip"}), seed=0)
+    data = prepare_pictures(spec.model_copy(update={"on_error": "skip"}), seed=0)
     assert len(data.skipped) == 13
     assert len(data.test or ()) == 7
 
@@ -97,7 +97,7 @@ def test_labels_outside_the_list(mnist: Path) -> None:
 def test_bad_files(mnist: Path, content: bytes, message: str) -> None:
     (mnist / TRAIN).write_bytes(content)
     with pytest.raises(DataError) as caught:
-        prepare(MnistSpec(path=str(mnist)), seed=0)
+        prepare_pictures(MnistSpec(path=str(mnist)), seed=0)
     assert str(caught.value).startswith(str(mnist / TRAIN))
     assert message in str(caught.value)
 
@@ -105,35 +105,35 @@ def test_bad_files(mnist: Path, content: bytes, message: str) -> None:
 def test_a_missing_half_is_told(mnist: Path) -> None:
     (mnist / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match=r"has t10k-images-idx3-ubyte, but no t10k-labels"):
-        prepare(MnistSpec(path=str(mnist)), seed=0)
+        prepare_pictures(MnistSpec(path=str(mnist)), seed=0)
     (mnist / "t10k-images-idx3-ubyte").unlink()
-    assert prepare(MnistSpec(path=str(mnist)), seed=0).test is not None  # made, then
+    assert prepare_pictures(MnistSpec(path=str(mnist)), seed=0).test is not None  # made, then
     (mnist / TRAIN).unlink()
     with pytest.raises(DataError, match=r"has train-labels-idx1-ubyte.gz, but no train-images"):
-        prepare(MnistSpec(path=str(mnist)), seed=0)
+        prepare_pictures(MnistSpec(path=str(mnist)), seed=0)
 
 
 def test_other_places(tmp_path: Path, mnist: Path) -> None:
     with pytest.raises(DataError, match=r'mnits: does not exist; .*did you mean "mnist"\?'):
-        prepare(MnistSpec(path=str(tmp_path / "mnits")), seed=0)
+        prepare_pictures(MnistSpec(path=str(tmp_path / "mnits")), seed=0)
     with pytest.raises(DataError, match=r"is a file; wanted the folder with the IDX files"):
-        prepare(MnistSpec(path=str(mnist / TRAIN)), seed=0)
+        prepare_pictures(MnistSpec(path=str(mnist / TRAIN)), seed=0)
     empty = tmp_path / "empty"
     empty.mkdir()
     (empty / "a.txt").touch()
     with pytest.raises(DataError, match=r"has no train-images-idx3-ubyte .*; it holds a.txt"):
-        prepare(MnistSpec(path=str(empty)), seed=0)
+        prepare_pictures(MnistSpec(path=str(empty)), seed=0)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_no_permission(mnist: Path) -> None:
     (mnist / TRAIN).chmod(0)
     with pytest.raises(DataError, match=r"cannot be read: Permission denied"):
-        prepare(MnistSpec(path=str(mnist)), seed=0)
+        prepare_pictures(MnistSpec(path=str(mnist)), seed=0)
 
 
 def test_another_size_and_colours(mnist: Path) -> None:
-    data = prepare(MnistSpec(path=str(mnist), image_size=(8, 9), channels=3), seed=0)
+    data = prepare_pictures(MnistSpec(path=str(mnist), image_size=(8, 9), channels=3), seed=0)
     assert data.signal.shape == (3, 8, 9)
     pixels = data.train.pictures(np.arange(5))
     assert (pixels[..., 0] == pixels[..., 1]).all()

@@ -20,7 +20,7 @@ from luthier.data.augment import (
 )
 from luthier.data.examples import Examples, Samples
 from luthier.data.loader import Loader
-from luthier.data.prepare import prepare
+from luthier.data.prepare_pictures import prepare_pictures
 from luthier.data.readers.digits import DigitsSpec
 from luthier.signal import Signal
 
@@ -36,7 +36,7 @@ EVERYTHING = (
     CutmixSpec(),
 )
 SPEC = DigitsSpec(limit=60, augment=EVERYTHING)
-EXAMPLES = prepare(SPEC, seed=5).train
+EXAMPLES = prepare_pictures(SPEC, seed=5).train
 
 
 class Stateful:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from luthier.data.faults import Faults
-from luthier.data.prepare import prepare
+from luthier.data.prepare_pictures import prepare_pictures
 from luthier.data.readers.npz import NpzSpec
 from luthier.errors import DataError
 
@@ -64,14 +64,14 @@ def test_shapes_and_numbers(array: np.ndarray, wanted: np.ndarray, tmp_path: Pat
 
 def test_labels_may_be_texts(tmp_path: Path) -> None:
     path = save(tmp_path, x=X, y=np.array(["cat", "dog"])[Y % 2])
-    data = prepare(spec(path, split={"validation": 0, "test": 0}), seed=0)
-    assert data.classes == ("cat", "dog")
+    data = prepare_pictures(spec(path, split={"validation": 0, "test": 0}), seed=0)
+    assert data.target.names == ("cat", "dog")
     assert (data.train.labels == Y % 2).all()
     with pytest.raises(
         DataError, match=r'train\[1\]: has the label "dog", which is not in data.cl'
     ):
-        prepare(spec(path, classes=("cat", "fish")), seed=0)
-    left = prepare(spec(path, classes=("cat", "fish"), on_error="skip"), seed=0)
+        prepare_pictures(spec(path, classes=("cat", "fish")), seed=0)
+    left = prepare_pictures(spec(path, classes=("cat", "fish"), on_error="skip"), seed=0)
     assert len(left.skipped) == 11  # ten rows, and the class that has none
 
 
@@ -102,7 +102,7 @@ def test_arrays_that_cannot_be_used(
     path = tmp_path / "data.npz"
     np.savez(path, allow_pickle=True, **arrays)
     with pytest.raises(DataError, match=message):
-        prepare(spec(path), seed=0)
+        prepare_pictures(spec(path), seed=0)
 
 
 def test_a_pickle_is_not_run(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_pickle_is_not_run(tmp_path: Path) -> None:
 
     np.savez(tmp_path / "trap.npz", allow_pickle=True, x=np.array([Trap()]), y=Y)
     with pytest.raises(DataError, match="Arrays of Python objects are never read"):
-        prepare(spec(tmp_path / "trap.npz"), seed=0)
+        prepare_pictures(spec(tmp_path / "trap.npz"), seed=0)
     assert not (tmp_path / "trapped").exists()
 
 
@@ -120,13 +120,13 @@ def test_files_that_are_no_npz(tmp_path: Path) -> None:
     path = tmp_path / "bad.npz"
     path.write_bytes(b"nonsense")
     with pytest.raises(DataError, match=r"bad.npz: is no .npz file, or is damaged"):
-        prepare(spec(path), seed=0)
+        prepare_pictures(spec(path), seed=0)
     with pytest.raises(DataError, match=r"is a folder; wanted a .npz file"):
-        prepare(spec(tmp_path), seed=0)
+        prepare_pictures(spec(tmp_path), seed=0)
     whole = save(tmp_path, x=X, y=Y).read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"bad.npz: is no .npz file, or is damaged"):
-        prepare(spec(path), seed=0)
+        prepare_pictures(spec(path), seed=0)
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
@@ -137,4 +137,4 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
                 member.write(bytes(2**20))
         archive.writestr("y.npy", b"")
     with pytest.raises(DataError, match=r"bomb.npz: .* unpack to more than 200 times as many"):
-        prepare(spec(path), seed=0)
+        prepare_pictures(spec(path), seed=0)

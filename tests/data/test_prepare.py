@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from luthier.data import DataSpec
 from luthier.data.images import ImagesSpec
-from luthier.data.prepare import prepare
+from luthier.data.prepare_pictures import prepare_pictures
 from luthier.data.readers.digits import DigitsSpec
 from luthier.data.readers.folder import ImageFolderSpec
 from luthier.data.readers.idx import MnistSpec
@@ -26,7 +26,7 @@ def decided(data: object) -> dict[str, object]:
 
 
 def test_decisions_written_back_give_the_same_data() -> None:
-    first = prepare(DigitsSpec(), seed=0)
+    first = prepare_pictures(DigitsSpec(), seed=0)
     assert {d.place for d in first.decisions} == {
         "data.classes",
         "data.image_size",
@@ -41,17 +41,16 @@ def test_decisions_written_back_give_the_same_data() -> None:
         *_, last = place.split(".")
         (settings["split"] if ".split." in place else settings)[last] = value  # type: ignore[index]
     resolved = parse(DigitsSpec, settings)
-    second = prepare(resolved, seed=0)
+    second = prepare_pictures(resolved, seed=0)
     assert second.decisions == ()
     assert second.fingerprint == first.fingerprint
-    assert second.preprocessing == first.preprocessing
+    assert second.inputs.files() == first.inputs.files()
 
 
 def test_a_decoded_file_is_the_same_input_as_its_row(pets: Path) -> None:
-    data = prepare(spec(pets, image_size=(7, 9)), seed=0)
+    data = prepare_pictures(spec(pets, image_size=(7, 9)), seed=0)
     for row in range(5):
-        pixels = data.preprocessing.decode(pets / data.train.name(row))
-        alone = data.preprocessing.tensor(pixels[None])
+        alone = data.inputs.samples([pets / data.train.name(row)], 0).inputs
         assert (alone == data.train.read(np.array([row]), 0).inputs).all()
 
 
@@ -64,7 +63,7 @@ def test_a_decoded_file_is_the_same_input_as_its_row(pets: Path) -> None:
     ],
 )
 def test_normalize(normalize: object, wanted: object) -> None:
-    data = prepare(parse(DigitsSpec, {"normalize": normalize}), seed=0)
+    data = prepare_pictures(parse(DigitsSpec, {"normalize": normalize}), seed=0)
     ids = np.arange(4)
     pixels = data.train.pictures(ids).transpose(0, 3, 1, 2)
     np.testing.assert_allclose(
@@ -75,7 +74,7 @@ def test_normalize(normalize: object, wanted: object) -> None:
 
 
 def test_auto_normalisation_is_of_the_training_rows() -> None:
-    data = prepare(DigitsSpec(), seed=0)
+    data = prepare_pictures(DigitsSpec(), seed=0)
     inputs = data.train.read(np.arange(len(data.train)), 0).inputs
     assert abs(float(inputs.mean())) < 1e-3
     assert abs(float(inputs.std()) - 1) < 1e-3
@@ -85,7 +84,7 @@ def test_sizes_that_differ(paint, tmp_path: Path) -> None:
     for number, size in enumerate([(40, 50), (70, 60), (300, 400), (100, 90), (64, 64)]):
         paint(f"set/{'ab'[number % 2]}/{number}.png", seed=number, size=size, mode="L")
     paint("set/a/colour.png", seed=9, size=(64, 70))
-    data = prepare(spec(tmp_path / "set", split={"test": 0, "validation": 0}), seed=0)
+    data = prepare_pictures(spec(tmp_path / "set", split={"test": 0, "validation": 0}), seed=0)
     assert decided(data)["data.image_size"] == [64, 64]
     assert decided(data)["data.channels"] == 3
     reasons = {d.place: d.reason for d in data.decisions}
@@ -96,7 +95,7 @@ def test_sizes_that_differ(paint, tmp_path: Path) -> None:
 def test_equal_pictures_stay_on_one_side(paint, tmp_path: Path) -> None:
     for number in range(60):
         paint(f"set/{'ab'[number % 2]}/{number}.png", seed=number % 14)
-    data = prepare(spec(tmp_path / "set", split={"test": 0.2, "validation": 0.2}), seed=0)
+    data = prepare_pictures(spec(tmp_path / "set", split={"test": 0.2, "validation": 0.2}), seed=0)
     sides = []
     for part in (data.train, data.validation, data.test):
         assert part is not None
@@ -107,37 +106,37 @@ def test_equal_pictures_stay_on_one_side(paint, tmp_path: Path) -> None:
 
 
 def test_limit_takes_evenly_from_the_classes(pets: Path) -> None:
-    data = prepare(spec(pets, limit=10, split={"test": 0, "validation": 0}), seed=0)
-    assert data.class_counts == (5, 5)
+    data = prepare_pictures(spec(pets, limit=10, split={"test": 0, "validation": 0}), seed=0)
+    assert data.target.counts == (5, 5)
     with pytest.raises(DataError, match=r'class "1": has no training picture \(data.limit is 1\)'):
-        prepare(DigitsSpec(limit=1, split={"test": 0, "validation": 0}), seed=0)
+        prepare_pictures(DigitsSpec(limit=1, split={"test": 0, "validation": 0}), seed=0)
 
 
 def test_too_few_rows_to_split(paint, tmp_path: Path) -> None:
     for label in "ab":
         paint(f"set/{label}/0.png", seed=ord(label))
     with pytest.raises(DataError, match=r"2 rows, too few to set some apart for test; set data"):
-        prepare(spec(tmp_path / "set"), seed=0)
+        prepare_pictures(spec(tmp_path / "set"), seed=0)
 
 
 def test_means_that_do_not_fit(pets: Path) -> None:
     grey = {"mean": [0.5], "std": [0.5]}
-    assert prepare(parse(ImageFolderSpec, {"path": str(pets), "normalize": grey}), seed=0)
+    assert prepare_pictures(parse(ImageFolderSpec, {"path": str(pets), "normalize": grey}), seed=0)
     three = {"mean": [0.5] * 3, "std": [0.5] * 3}
     with pytest.raises(DataError, match=r"data.normalize: got 3 means, but the pictures have 1 ch"):
-        prepare(parse(DigitsSpec, {"normalize": three}), seed=0)
+        prepare_pictures(parse(DigitsSpec, {"normalize": three}), seed=0)
 
 
 def test_the_fingerprint_sees_pixels_labels_and_splits(pets: Path, paint) -> None:
-    first = prepare(spec(pets), seed=0).fingerprint
-    assert prepare(spec(pets), seed=9).fingerprint == first
-    assert prepare(spec(pets, split={"seed": 1}), seed=0).fingerprint != first
-    assert prepare(spec(pets, classes=("dog", "cat")), seed=0).fingerprint != first
-    assert prepare(spec(pets, image_size=9), seed=0).fingerprint != first
+    first = prepare_pictures(spec(pets), seed=0).fingerprint
+    assert prepare_pictures(spec(pets), seed=9).fingerprint == first
+    assert prepare_pictures(spec(pets, split={"seed": 1}), seed=0).fingerprint != first
+    assert prepare_pictures(spec(pets, classes=("dog", "cat")), seed=0).fingerprint != first
+    assert prepare_pictures(spec(pets, image_size=9), seed=0).fingerprint != first
 
 
 def test_validation_and_test_are_not_augmented() -> None:
-    data = prepare(parse(DigitsSpec, {"augment": [{"kind": "mixup"}]}), seed=0)
+    data = prepare_pictures(parse(DigitsSpec, {"augment": [{"kind": "mixup"}]}), seed=0)
     ids = np.arange(3)
     assert data.train.read(ids, 0).targets.ndim == 2
     for part in (data.validation, data.test):

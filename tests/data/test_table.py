@@ -56,7 +56,9 @@ def test_each_format(folder: Path, form: str) -> None:
 
 def test_numbers_are_labels_in_their_order(folder: Path) -> None:
     write(folder, "jsonl", [{**row, "label": 12 - n} for n, row in enumerate(ROWS)])
-    assert prepare_pictures(spec(folder, split={"test": 0, "validation": 0}), seed=0).target.names[:3] == (
+    assert prepare_pictures(spec(folder, split={"test": 0, "validation": 0}), seed=0).target.names[
+        :3
+    ] == (
         "1",
         "2",
         "3",

@@ -36,6 +36,13 @@ class Rows:
     def signal(self) -> Signal:
         return Signal("vector", (4,))
 
+    @property
+    def at_once(self) -> int:
+        return 256
+
+    def plain(self) -> Self:
+        return self
+
     def __len__(self) -> int:
         return len(self.x)
 
@@ -72,7 +79,8 @@ class Sort:
     def loss(self, network: nn.Module, batch: RowBatch) -> Loss:
         raise AssertionError("evaluation needs no training loss")
 
-    def decode(self, output: Tensor, batch: RowBatch) -> dict[str, np.ndarray]:
+    def judge(self, network: nn.Module, batch: RowBatch) -> dict[str, np.ndarray]:
+        output = network(batch.samples.inputs)
         chance = output.double().softmax(1)
         label = batch.samples.targets
         of_label = chance.gather(1, label[:, None])[:, 0]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from luthier.data.prepare import prepare
+from luthier.data.prepare_pictures import prepare_pictures
 from luthier.evaluation.evaluate import evaluate
 from luthier.placement.place import decide, place
 from luthier.recipe import Recipe
@@ -50,7 +50,7 @@ def test_the_published_accuracy() -> None:
             "placement.precision=fp32",
         ],
     )
-    prepared = prepare(recipe.data, seed=0)
+    prepared = prepare_pictures(recipe.data, seed=0)
     network = assemble(recipe, prepared).network
     published = torch.load(CHECKPOINT, weights_only=True, map_location="cpu")["state_dict"]
     names = network.state_dict()
@@ -60,7 +60,7 @@ def test_the_published_accuracy() -> None:
     load_weights(network, {**weights, **counters}, str(CHECKPOINT))
     values = {found.place.split(".")[1]: found.value for found in decide(recipe.placement)}
     placed = place(network, recipe.placement.model_copy(update=values))
-    task = recipe.task.build(prepared.classes)
+    task = recipe.task.build(prepared.target)
     assert prepared.test is not None
     found = evaluate(placed, task, prepared.test, batch_rows=500).metrics["accuracy"]
     assert found.n == 10_000

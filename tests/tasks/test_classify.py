@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from luthier.data.examples import Samples
+from luthier.data.target import Labels
 from luthier.errors import ShapeError, SpecError
 from luthier.model.blocks.dense import DenseSpec
 from luthier.model.blocks.pool import GlobalPoolSpec
@@ -22,10 +23,11 @@ from luthier.tasks.classify import Classify, ClassifyBatch, ClassifySpec
 
 CLASSES = ("ant", "bee", "cow", "dog")
 COUNTS = (10, 30, 0, 60)
+LABELLED = Labels(names=CLASSES, counts=COUNTS)
 
 
 def task(**settings: Any) -> Classify:
-    return ClassifySpec(**settings).build(CLASSES, COUNTS)
+    return ClassifySpec(**settings).build(LABELLED)
 
 
 def scores(rows: int = 6) -> Tensor:
@@ -100,15 +102,15 @@ def test_the_loss_of_half_precision_is_computed_in_float32() -> None:
 
 
 def test_balanced_without_counts_cannot_be_trained_but_measured() -> None:
-    ours = ClassifySpec(class_weights="balanced").build(CLASSES)
-    assert len(ours.predict(scores(), 3)) == 6
+    ours = ClassifySpec(class_weights="balanced").build(Labels(names=CLASSES))
+    assert len(ours.predict(nn.Identity(), batch(scores(), LABELS), 3)) == 6
     with pytest.raises(AssertionError, match="need the training rows of each class"):
         ours.loss(nn.Identity(), batch(scores(), LABELS))
 
 
 def test_columns() -> None:
     y, labels = scores(), LABELS
-    columns = task(top_k=3, label_smoothing=0.1).decode(y, batch(y, labels))
+    columns = task(top_k=3, label_smoothing=0.1).judge(nn.Identity(), batch(y, labels))
     p = y.softmax(1)
     np.testing.assert_array_equal(columns["id"], np.arange(6))
     np.testing.assert_array_equal(columns["label"], labels)
@@ -127,9 +129,9 @@ def test_columns() -> None:
 @given(rows=st.integers(1, 9), cut=st.integers(1, 8))
 def test_columns_of_parts_are_parts_of_the_columns(rows: int, cut: int) -> None:
     y, labels = scores(rows), torch.arange(rows) % 4
-    whole = task().decode(y, ClassifyBatch(y, labels, torch.arange(rows)))
+    whole = task().judge(nn.Identity(), ClassifyBatch(y, labels, torch.arange(rows)))
     pieces = [
-        task().decode(y[a : a + cut], ClassifyBatch(y[a : a + cut], labels[a : a + cut],
+        task().judge(nn.Identity(), ClassifyBatch(y[a : a + cut], labels[a : a + cut],
                                                     torch.arange(rows)[a : a + cut]))
         for a in range(0, rows, cut)
     ]  # fmt: skip
@@ -140,7 +142,7 @@ def test_columns_of_parts_are_parts_of_the_columns(rows: int, cut: int) -> None:
 def test_metrics_and_details() -> None:
     y, labels = scores(), LABELS
     ours = task(top_k=2)
-    columns = ours.decode(y, batch(y, labels))
+    columns = ours.judge(nn.Identity(), batch(y, labels))
     metrics = ours.metrics(columns)
     assert next(iter(metrics)) == ours.headline == "accuracy"
     assert "top_2_accuracy" in metrics
@@ -151,7 +153,7 @@ def test_metrics_and_details() -> None:
 
 
 def test_predictions() -> None:
-    found = task().predict(scores(2), 10)
+    found = task().predict(nn.Identity(), batch(scores(2), LABELS), 10)
     p = scores(2).softmax(1)
     for row, prediction in enumerate(found):
         assert prediction["label"] == CLASSES[int(p[row].argmax())]
@@ -160,13 +162,15 @@ def test_predictions() -> None:
             CLASSES[k] for k in p[row].argsort(descending=True)
         ]
         assert sum(one["probability"] for one in prediction["top"]) == pytest.approx(1.0)
-    many = ClassifySpec().build([str(k) for k in range(50)])
-    assert len(many.predict(torch.zeros(1, 50), 10)[0]["top"]) == 10
+    many = ClassifySpec().build(Labels(names=tuple(str(k) for k in range(50))))
+    assert (
+        len(many.predict(nn.Identity(), batch(torch.zeros(1, 50), LABELS[:1]), 10)[0]["top"]) == 10
+    )
 
 
 def test_mixed_rows_are_not_measured() -> None:
     with pytest.raises(AssertionError, match="not mixed"):
-        task().decode(scores(), batch(scores(), SHARES))
+        task().judge(nn.Identity(), batch(scores(), SHARES))
 
 
 def test_batches() -> None:
@@ -181,19 +185,19 @@ def test_batches() -> None:
 
 def test_heads() -> None:
     spec = ClassifySpec()
-    assert spec.head(Signal("vector", (8,)), 4) == (DenseSpec(width=4),)
+    assert spec.head(Signal("vector", (8,)), LABELLED) == (DenseSpec(width=4),)
     pooled = (GlobalPoolSpec(), DenseSpec(width=4))
-    assert spec.head(Signal("image", (8, 3, 3)), 4) == pooled
-    assert spec.head(Signal("sequence", (9, 8)), 4) == pooled
-    assert spec.wants(4) == Signal("vector", (4,))
+    assert spec.head(Signal("image", (8, 3, 3)), LABELLED) == pooled
+    assert spec.head(Signal("sequence", (9, 8)), LABELLED) == pooled
+    assert spec.wants(Signal("vector", (8,)), LABELLED) == Signal("vector", (4,))
     with pytest.raises(ShapeError, match="got tokens"):
-        spec.head(Signal("tokens", (9,)), 4)
+        spec.head(Signal("tokens", (9,)), LABELLED)
 
 
 @pytest.mark.parametrize("signal", [Signal("image", (8, 3, 3)), Signal("sequence", (9, 8))])
 def test_a_pooled_head_is_the_mean_over_positions(signal: Signal) -> None:
     pool, dense = (block.build(reads) for block, reads in zip(
-        ClassifySpec().head(signal, 4), (signal, Signal("vector", (8,))), strict=True))  # fmt: skip
+        ClassifySpec().head(signal, LABELLED), (signal, Signal("vector", (8,))), strict=True))  # fmt: skip
     x = torch.randn(2, *signal.shape, generator=torch.Generator().manual_seed(1))
     mean = x.mean((2, 3)) if signal.form == "image" else x.mean(1)
     torch.testing.assert_close(dense(pool(x)), dense(mean))

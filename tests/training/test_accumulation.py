@@ -7,6 +7,7 @@ import pytest
 import torch
 from toy_training import CLASSES, Rows, World, copied, network
 
+from luthier.data.target import Labels
 from luthier.tasks.classify import ClassifySpec
 from luthier.tasks.task import Loss
 from luthier.training import loop
@@ -24,7 +25,7 @@ def trained(
         epochs=2, batch_size=8, accumulate=accumulate, seed=3, clip_norm=clip_norm
     )
     # 22 rows: two batches of 8, and one of 6, of which a part of 4 and one of 2 are made.
-    world = World(settings, optimizer, task=WEIGHTED.build(CLASSES), rows=Rows(22))
+    world = World(settings, optimizer, task=WEIGHTED.build(Labels(names=CLASSES)), rows=Rows(22))
     made = world.make()
     world.go(made)
     return copied(made.tensors())["weights"]
@@ -68,7 +69,7 @@ def test_the_proof_catches_a_mean_of_means() -> None:
 
 
 def test_a_part_without_weight_counts_for_nothing() -> None:
-    task = ClassifySpec(class_weights={"ant": 0.0}).build(CLASSES)
+    task = ClassifySpec(class_weights={"ant": 0.0}).build(Labels(names=CLASSES))
     net = network()
     ants, others = Rows().read(_ids(0, 3, 6), 0), Rows().read(_ids(1, 2, 4), 0)
     losses = [backward(task.loss(net, task.collate(rows)), 2) for rows in (ants, others)]
@@ -82,7 +83,7 @@ def test_a_part_without_weight_counts_for_nothing() -> None:
 
 @pytest.mark.parametrize("parts", [1, 2])
 def test_a_batch_without_weight_has_the_gradient_zero(parts: int) -> None:
-    task = ClassifySpec(class_weights={"ant": 0.0}).build(CLASSES)
+    task = ClassifySpec(class_weights={"ant": 0.0}).build(Labels(names=CLASSES))
     net = network()
     ants = task.collate(Rows().read(_ids(0, 3), 0))
     losses = [backward(task.loss(net, ants), parts) for _ in range(parts)]
@@ -93,7 +94,7 @@ def test_a_batch_without_weight_has_the_gradient_zero(parts: int) -> None:
 
 
 def test_clipping_is_that_of_torch() -> None:
-    task = ClassifySpec().build(CLASSES)
+    task = ClassifySpec().build(Labels(names=CLASSES))
     ours, theirs = network(), network()
     batch = task.collate(Rows().read(_ids(0, 1, 2, 3), 0))
     loss = backward(task.loss(ours, batch), 1)

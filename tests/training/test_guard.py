@@ -11,6 +11,7 @@ from test_resume import OPTIMIZERS
 from torch import Tensor, nn
 from toy_training import CLASSES, Rows, World, copied, differences, learner, stop_after
 
+from luthier.data.target import Labels
 from luthier.errors import DivergedError
 from luthier.tasks.classify import ClassifyBatch, ClassifySpec
 from luthier.tasks.task import Loss
@@ -112,7 +113,7 @@ def test_an_infinite_gradient_of_a_finite_loss_is_skipped() -> None:
         headline, higher_is_better = "accuracy", True
 
         def __init__(self) -> None:
-            self.inner = ClassifySpec().build(CLASSES)
+            self.inner = ClassifySpec().build(Labels(names=CLASSES))
             self.collate, self.calls = self.inner.collate, 0
 
         def loss(self, network: nn.Module, batch: ClassifyBatch) -> Loss:

@@ -17,7 +17,7 @@ from luthier.training.metrics_file import metrics_file
 
 def logged(step: int, loss: float | None = 0.5, norm: float = 1.0) -> Logged:
     return Logged(
-        step=step, epoch=step / 4, loss=loss, learning_rate=1e-3, gradient_norm=norm,
+        step=step, epoch=step / 4, loss=loss, loss_parts={}, learning_rate=1e-3, gradient_norm=norm,
         rows_per_second=100.0, waiting_share=0.0, skipped=0, seconds=1.5,
     )  # fmt: skip
 
@@ -45,7 +45,8 @@ def test_rows(tmp_path: Path) -> None:
     assert rows == [
         {"event": "started", "step": 0, "total_steps": 8, "steps_per_epoch": 4},
         {
-            "event": "logged", "step": 4, "epoch": 1.0, "loss": 0.5, "learning_rate": 1e-3,
+            "event": "logged", "step": 4, "epoch": 1.0, "loss": 0.5, "loss_parts": {},
+            "learning_rate": 1e-3,
             "gradient_norm": None, "rows_per_second": 100.0, "waiting_share": 0.0, "skipped": 0,
             "seconds": 1.5,
         },

@@ -40,7 +40,7 @@ EVENTS: list[Event] = [
 def shown(terminal: bool, *events: Event) -> str:
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=120, color_system=None)
-    with shown_progress(console, noun="images") as hook:
+    with shown_progress(console, unit="images") as hook:
         for event in events:
             hook(event)
     return out.getvalue()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from luthier.data.examples import Samples
 from luthier.data.loader import Loader, StepBatches
+from luthier.data.target import Labels
 from luthier.placement.placed import Placed
 from luthier.signal import Signal
 from luthier.tasks.classify import Classify, ClassifyBatch, ClassifySpec
@@ -88,7 +89,7 @@ class World:
     settings: TrainingSpec
     optimizer: OptimizerSpec = field(default_factory=AdamSpec)
     schedule: ScheduleSpec = field(default_factory=lambda: CosineSpec(warmup_steps=2))
-    task: Classify = field(default_factory=lambda: ClassifySpec().build(CLASSES))
+    task: Classify = field(default_factory=lambda: ClassifySpec().build(Labels(names=CLASSES)))
     rows: Rows = field(default_factory=Rows)
     dropout: float = 0.0
     norm: bool = False

@@ -1,0 +1,24 @@
+"""What data is read for: what a task wants to learn of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Learned = Literal["labels", "documents", "tags", "labels_and_tags"]
+"""labels: a class for each input · documents: the text itself · tags: a tag for each word ·
+labels_and_tags: both, of the same input."""
+
+Special = Literal["end", "unknown", "pad", "mask", "first", "separator"]
+"""Tokens with a meaning of their own, by what a task needs them for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purpose:
+    """What a task wants of the data."""
+
+    learns: Learned
+    specials: tuple[Special, ...] = ()
+    """Tokens that the task needs; a tokenizer that is trained gets them first, in this order."""
+    ahead: int = 0
+    """Tokens that a row of documents holds beyond its context: 1 to predict the next of each."""

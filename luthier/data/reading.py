@@ -1,0 +1,21 @@
+"""The inputs of a finished model, read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from luthier.data.image import Preprocessing
+from luthier.data.picture_inputs import PictureInputs
+from luthier.data.prepared import Inputs
+from luthier.spec import parse
+
+
+def read_inputs(read: Callable[[str], bytes | bytearray]) -> Inputs:
+    """What `Inputs.files` gave.
+
+    Args:
+        read: Gives the content of a file by its name.
+    """
+    about = json.loads(bytes(read("preprocessing.json")))
+    return PictureInputs(parse(Preprocessing, about))

@@ -1,0 +1,66 @@
+"""What the data says of each input: what a task is built for.
+
+A target is data: it is kept with a finished model, and tells what its outputs mean.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from luthier.spec import Many, Spec
+
+
+class Labels(Spec):
+    """One of several classes."""
+
+    kind: Literal["labels"] = "labels"
+    names: Many[str]
+    """Of the classes, by number."""
+    counts: Many[int] = ()
+    """Training rows of each; empty where nothing is trained."""
+
+
+class Tags(Spec):
+    """A tag for each word."""
+
+    kind: Literal["tags"] = "tags"
+    names: Many[str]
+    """Of the tags, by number, as the data writes them: `O`, `B-person`, …"""
+    counts: Many[int] = ()
+    """Training words of each; empty where nothing is trained."""
+    scheme: Literal["BIO", "BIOES", "plain"] = "BIO"
+    """How the tags of the words of an entity are written; plain: each word's tag stands alone,
+    as of parts of speech."""
+
+
+class Documents(Spec):
+    """The text itself."""
+
+    kind: Literal["documents"] = "documents"
+    vocab: int
+    """Tokens of the tokenizer."""
+
+
+class LabelsAndTags(Spec):
+    """A class for each text, and a tag for each of its words."""
+
+    kind: Literal["labels_and_tags"] = "labels_and_tags"
+    labels: Labels
+    tags: Tags
+
+
+def names_of(target: Target) -> tuple[str, ...]:
+    """The classes or tags of a target, by number; empty where there are none."""
+    match target:
+        case Labels() | Tags():
+            return target.names
+        case LabelsAndTags():
+            return target.labels.names
+        case Documents():
+            return ()
+
+
+Target = Annotated[Labels | Tags | Documents | LabelsAndTags, Field(discriminator="kind")]
+"""Everything that a task can be built for."""

@@ -1,0 +1,62 @@
+"""What text data gives: rows of documents to learn a language from, or texts one by one.
+
+Dimension key, for the whole file:
+    B  rows of a batch      S  tokens of a row: the context, and what is ahead of it
+    T  tokens of one text   W  words of one text
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+PADDING = -1
+"""The document of a position that holds none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowSamples:
+    """Rows of a token stream, each with one or several documents, or a part of one."""
+
+    tokens_BS: Tensor
+    """int64. Padding holds some token or other."""
+    documents_BS: Tensor | None
+    """int64, which document of its row a token belongs to, from 0, rising; `PADDING` at the end
+    of a row that is not full. None where each row is whole and of a single document."""
+    bytes_BS: Tensor
+    """int64, UTF-8 bytes of the source that a token stands for; 0 of special tokens."""
+    words_BS: Tensor | None
+    """int64, 1 where a token goes on with the word of the token before it, else 0; none where
+    nobody asked."""
+    ids: Tensor
+    """`(B,)` int64, the rows' numbers in their split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """One text, or a pair of them, as tokens."""
+
+    tokens: NDArray[np.int32]
+    """`(T,)`."""
+    types: NDArray[np.int32] | None = None
+    """`(T,)`, 1 in the second text of a pair, else 0; none where texts are no pairs."""
+    words: NDArray[np.int32] | None = None
+    """`(T,)`, the number of the word that a token belongs to, `PADDING` of special tokens; none
+    where words have no tags."""
+    tags: NDArray[np.int32] | None = None
+    """`(W,)`, the tag of each word; none where it is not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSamples:
+    """Texts of different lengths, each a row."""
+
+    texts: Sequence[Text]
+    labels: Tensor
+    """`(B,)` int64 class numbers; -1 where it is not known."""
+    ids: Tensor
+    """`(B,)` int64, the rows' numbers in their split."""
