@@ -13,11 +13,9 @@ from luthier.data.images import ImagesSpec
 from luthier.data.readers.cifar import BATCH, by_batches
 from luthier.data.readers.folder import stamp_of
 from luthier.data.readers.layout import Found, by_class_folder, split_of
-from luthier.data.readers.member import Member, read_members
+from luthier.data.readers.member import ARCHIVE_SUFFIXES, Member, is_archive, read_members
 from luthier.data.readers.place import existing, names
 from luthier.errors import DataError
-
-ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tar.xz", ".zip")
 
 
 class ImageArchiveSpec(ImagesSpec):
@@ -82,11 +80,6 @@ class ImageArchiveSpec(ImagesSpec):
         if not any(BATCH.fullmatch(name) for name in names(place)):
             raise DataError(f"{place}: has no archive ({', '.join(ARCHIVE_SUFFIXES)})")
         return place, []
-
-
-def is_archive(name: str) -> bool:
-    """Whether a file's name is that of an archive that is read."""
-    return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
 def split_in_name(archive: Path) -> str:

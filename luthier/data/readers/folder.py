@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -14,7 +12,7 @@ from luthier.data.faults import Faults
 from luthier.data.image import read_bytes
 from luthier.data.images import ImagesSpec
 from luthier.data.readers.layout import Found, by_class_folder
-from luthier.data.readers.place import folder_at
+from luthier.data.readers.place import below, folder_at
 from luthier.errors import DataError
 
 
@@ -30,7 +28,7 @@ class ImageFolderSpec(ImagesSpec):
         """Every picture below the folder."""
         root = folder_at(self.path, "a folder of class folders")
         found, folders = [], []
-        for relative, is_folder in _walk(root):
+        for relative, is_folder in below(root):
             if is_folder:
                 folders.append(relative)
             else:
@@ -42,7 +40,7 @@ class ImageFolderSpec(ImagesSpec):
     def stamp(self) -> str | None:
         """The names, sizes and times of all files below the folder."""
         root = folder_at(self.path, "a folder of class folders")
-        return stamp_of(root, [relative for relative, is_folder in _walk(root) if not is_folder])
+        return stamp_of(root, [relative for relative, is_folder in below(root) if not is_folder])
 
 
 @dataclass(frozen=True)
@@ -68,31 +66,3 @@ def stamp_of(root: Path, relatives: list[PurePosixPath]) -> str:
             facts = f"{error.strerror}"
         digest.update(f"\0{relative}\0{facts}".encode())
     return digest.hexdigest()
-
-
-def _walk(root: Path) -> Iterator[tuple[PurePosixPath, bool]]:
-    """What lies below `root`, sorted, without hidden names: (path below it, whether a folder).
-
-    A class folder may be a link; deeper down, links to folders are left alone, since they may
-    run in a circle.
-
-    Raises:
-        DataError: If a folder may not be read.
-    """
-    pending = [PurePosixPath()]
-    while pending:
-        here = pending.pop()
-        try:
-            entries = sorted(os.scandir(root / here), key=lambda entry: entry.name)
-        except OSError as error:
-            raise DataError(f"{root / here}: cannot be read: {error.strerror}") from None
-        folders = []
-        for entry in entries:
-            if entry.name.startswith((".", "__MACOSX")):
-                continue
-            relative = here / entry.name
-            is_folder = entry.is_dir(follow_symlinks=len(here.parts) < 2)
-            if is_folder:
-                folders.append(relative)
-            yield relative, is_folder
-        pending.extend(reversed(folders))

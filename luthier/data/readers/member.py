@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
@@ -19,6 +19,7 @@ from luthier.data.image import MAX_BYTES, SUFFIXES
 from luthier.data.readers.limits import check_declared
 from luthier.errors import DataError
 
+ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tar.xz", ".zip")
 READ_SUFFIXES = (*SUFFIXES, ".bin")
 """Members of other kinds are listed, but their bytes are left where they are."""
 _BROKEN = (
@@ -64,11 +65,28 @@ class _Entry:
     open: Callable[[], IO[bytes] | None]
 
 
-def read_members(archive: Path, faults: Faults) -> Iterator[Member]:
+def is_archive(name: str) -> bool:
+    """Whether a file's name is that of an archive that is read."""
+    return name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def read_members(
+    archive: Path,
+    faults: Faults,
+    *,
+    suffixes: tuple[str, ...] | None = READ_SUFFIXES,
+    most_bytes: int = MAX_BYTES,
+) -> Iterator[Member]:
     """The files and folders of an archive, without hidden ones.
 
     A link, a device or a path that leaves the archive's own folder becomes a fault. Nothing is
     written, so it could do no harm; but who packs such a thing is not to be trusted.
+
+    Args:
+        archive: A tar, packed or not, or a zip.
+        faults: Takes up members that cannot be used.
+        suffixes: Kinds of files whose bytes are read; none means all.
+        most_bytes: Of a larger file, one byte more is read: enough to refuse it.
 
     Raises:
         DataError: If the archive is damaged, cannot be read, or unpacks to too much.
@@ -85,22 +103,21 @@ def read_members(archive: Path, faults: Faults) -> Iterator[Member]:
             if problem:
                 faults.add(f"{archive.name}:{entry.name}", problem)
             elif path.parts and not any(p.startswith((".", "__MACOSX")) for p in path.parts):
-                yield _member(archive, path, entry)
+                member = Member(path, f"{archive.name}:{path}", is_folder=entry.is_folder)
+                wanted = suffixes is None or path.suffix.lower() in suffixes
+                read = wanted and not entry.is_folder
+                yield replace(member, data=_bytes(entry, most_bytes)) if read else member
     except _BROKEN as error:
         raise DataError(f"{archive}: is damaged or cut off: {error}") from None
     except OSError as error:
         raise DataError(f"{archive}: cannot be read: {error.strerror or error}") from None
 
 
-def _member(archive: Path, path: PurePosixPath, entry: _Entry) -> Member:
-    name = f"{archive.name}:{path}"
-    if entry.is_folder or path.suffix.lower() not in READ_SUFFIXES:
-        return Member(path, name, is_folder=entry.is_folder)
+def _bytes(entry: _Entry, most: int) -> bytes:
     file = entry.open()
     assert file is not None, "only folders and links have no bytes"
     with file:
-        # One byte more than a picture may have: enough for the decoder to refuse it.
-        return Member(path, name, file.read(MAX_BYTES + 1))
+        return file.read(most + 1)
 
 
 def _escape(name: str) -> str | None:

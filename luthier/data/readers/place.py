@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from luthier.errors import DataError, nearest
 
@@ -57,3 +58,31 @@ def names(folder: Path) -> list[str]:
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror}") from None
     return sorted(name for name in found if not name.startswith((".", "__MACOSX")))
+
+
+def below(root: Path) -> Iterator[tuple[PurePosixPath, bool]]:
+    """What lies below `root`, sorted, without hidden names: (path below it, whether a folder).
+
+    A class folder may be a link; deeper down, links to folders are left alone, since they may
+    run in a circle.
+
+    Raises:
+        DataError: If a folder may not be read.
+    """
+    pending = [PurePosixPath()]
+    while pending:
+        here = pending.pop()
+        try:
+            entries = sorted(os.scandir(root / here), key=lambda entry: entry.name)
+        except OSError as error:
+            raise DataError(f"{root / here}: cannot be read: {error.strerror}") from None
+        folders = []
+        for entry in entries:
+            if entry.name.startswith((".", "__MACOSX")):
+                continue
+            relative = here / entry.name
+            is_folder = entry.is_dir(follow_symlinks=len(here.parts) < 2)
+            if is_folder:
+                folders.append(relative)
+            yield relative, is_folder
+        pending.extend(reversed(folders))

@@ -1,16 +1,19 @@
-"""The rows of tables: CSV, TSV, JSON lines and Parquet."""
+"""The rows of tables: CSV, TSV, JSON lines, JSON and Parquet."""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from luthier.data.faults import Faults
+from luthier.data.readers.lines import LONGEST_LINE_BYTES, Line, read_lines
+from luthier.data.readers.stored import Stored
 from luthier.errors import DataError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -18,73 +21,207 @@ MAX_TABLE_BYTES = 2 * 2**30
 PARQUET_ROWS = 4096
 Row = tuple[str, Mapping[str, Any]]
 """Where a row stands, for messages (`metadata.csv line 3`), and its values by column."""
+_Values = tuple[int, list[str], str | None]
+"""The number of a line, its values, and what is wrong with it."""
 
 
-def read_rows(table: Path) -> Iterator[Row]:
+@dataclass(frozen=True, kw_only=True)
+class TableForm:
+    """How lines of values are written, where a file's name does not say it."""
+
+    delimiter: str | None = None
+    """What stands between values; none means a comma, and a tab in a .tsv file. A space divides
+    a line only until there is a value for each column."""
+    columns: tuple[str, ...] | None = None
+    """Their names, where the file has no line with them."""
+    quoted: bool | None = None
+    """Whether values may stand in quotation marks; none means where the delimiter is a comma."""
+
+
+def read_rows(
+    table: Stored, faults: Faults | None = None, form: TableForm | None = None
+) -> Iterator[Row]:
     """The rows of a table, whatever its format.
 
+    Args:
+        table: Where it lies.
+        faults: Takes up rows that cannot be read; none stops at the first.
+        form: Of lines of values.
+
     Raises:
-        DataError: If it cannot be read or parsed.
+        DataError: If the table cannot be read or parsed.
     """
-    readers = {".jsonl": _json_lines, ".parquet": _parquet}
-    reader = readers.get(table.suffix.lower(), _separated)
+    readers = {".jsonl": _json_lines, ".ndjson": _json_lines, ".json": _json}
+    suffix = table.path.suffix.lower()
+    problems = _Problems(table, faults)
+    if suffix == ".parquet":
+        yield from _parquet(table)
+    elif suffix in readers:
+        yield from readers[suffix](table, problems)
+    else:
+        yield from _separated(table, problems, form or TableForm())
+
+
+class _Problems:
+    """What is wrong with single rows of a table."""
+
+    def __init__(self, table: Stored, faults: Faults | None) -> None:
+        self._table = table
+        self._faults = faults
+
+    def add(self, line: int, reason: str) -> None:
+        if self._faults is None:
+            raise DataError(f"{self._table.where}: line {line} {reason}")
+        self._faults.add(f"{self._table.name} line {line}", reason)
+
+
+def _lines(table: Stored) -> Iterator[Line]:
+    """Lines of a table that is not too large as a whole."""
+    characters = 0
+    for line in read_lines(table):
+        characters += len(line.text)
+        if characters > MAX_TABLE_BYTES:
+            raise DataError(f"{table.where}: is larger than {MAX_TABLE_BYTES // 2**30} GiB")
+        yield line
+
+
+def _separated(table: Stored, problems: _Problems, form: TableForm) -> Iterator[Row]:
+    tabbed = table.path.suffix.lower() == ".tsv"
+    delimiter = form.delimiter or ("\t" if tabbed else ",")
+    quoted = form.quoted if form.quoted is not None else delimiter == ","
+    columns: Sequence[str] = form.columns or ()
+    lists = _quoted(table, delimiter) if quoted else _divided(table, delimiter, len(columns))
+    for number, values, problem in lists:
+        if not columns:
+            if problem:
+                raise DataError(f"{table.where}: line {number} {problem}")
+            if len(set(values)) < len(values):
+                told = ", ".join(values)
+                raise DataError(f"{table.where}: two columns have the same name: {told}")
+            columns = values
+        elif problem:
+            problems.add(number, problem)
+        elif len(values) > len(columns):
+            advice = (
+                "quote values that hold a comma"
+                if quoted and delimiter == ","
+                else "name all columns in data.columns, or set data.delimiter or data.quoted"
+            )
+            problems.add(number, f"has more values than the {len(columns)} columns; {advice}")
+        else:
+            filled = [*values, *[None] * (len(columns) - len(values))]
+            yield f"{table.name} line {number}", dict(zip(columns, filled, strict=True))
+    if not columns:
+        raise DataError(f"{table.where}: is empty; wanted a line with the names of the columns")
+
+
+def _quoted(table: Stored, delimiter: str) -> Iterator[_Values]:
+    """Values that may stand in quotation marks, and then go over several lines."""
+    wrong: dict[int, str] = {}
+
+    def texts() -> Iterator[str]:
+        for line in _lines(table):
+            if line.problem:
+                wrong[line.number] = line.problem
+            yield line.text + "\n"
+
+    csv.field_size_limit(LONGEST_LINE_BYTES)  # the usual limit, 128 KiB, is below a long document
+    reader = csv.reader(texts(), delimiter=delimiter, strict=True)
+    done = 0
     try:
-        if table.stat().st_size > MAX_TABLE_BYTES:
-            raise DataError(f"{table}: is larger than {MAX_TABLE_BYTES // 2**30} GiB")
-        yield from reader(table)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{table}: is not UTF-8 text, near byte {error.start}") from None
-    except pa.ArrowException as error:
-        raise DataError(f"{table}: is no usable Parquet file: {error}") from None
-    except OSError as error:
-        raise DataError(f"{table}: cannot be read: {error.strerror or error}") from None
+        for values in reader:
+            done = reader.line_num
+            if wrong:
+                number, problem = next(iter(wrong.items()))
+                wrong.clear()
+                yield number, [], problem
+            elif values:
+                yield done, values, None
+    except csv.Error as error:
+        raise DataError(f"{table.where}: after line {done}: {error}") from None
 
 
-def _separated(table: Path) -> Iterator[Row]:
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        tabbed = table.suffix.lower() == ".tsv"
-        reader = csv.DictReader(file, delimiter="\t" if tabbed else ",", strict=True)
+def _divided(table: Stored, delimiter: str, columns: int) -> Iterator[_Values]:
+    """Values that run up to the next delimiter, whatever is in them."""
+    for line in _lines(table):
+        if not line.text.strip() and not line.problem:
+            continue
+        most = columns - 1 if delimiter.isspace() and delimiter != "\t" and columns else -1
+        values = line.text.split(delimiter, most)
+        columns = columns or len(values)
+        yield line.number, values, line.problem
+
+
+def _json_lines(table: Stored, problems: _Problems) -> Iterator[Row]:
+    for number, text, problem in _lines(table):
+        if problem:
+            problems.add(number, problem)
+            continue
+        if not text.strip():
+            continue
         try:
-            header: Sequence[str] = reader.fieldnames or ()
-            if not header:
-                raise DataError(f"{table}: is empty; wanted a line with the names of the columns")
-            if len(set(header)) < len(header):
-                raise DataError(f"{table}: two columns have the same name: {', '.join(header)}")
-            for values in reader:
-                if None in values:
-                    raise DataError(
-                        f"{table}: line {reader.line_num} has more values than the "
-                        f"{len(header)} columns; quote values that hold a comma"
-                    )
-                yield f"{table.name} line {reader.line_num}", values
-        except csv.Error as error:
-            raise DataError(f"{table}: after line {reader.line_num}: {error}") from None
-
-
-def _json_lines(table: Path) -> Iterator[Row]:
-    with table.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                values = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise DataError(f"{table}: line {number} is no JSON: {error}") from None
-            if not isinstance(values, dict):
-                raise DataError(f"{table}: line {number} is no object; wanted {{...}}")
+            values = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            problems.add(number, f"is no JSON: {error}")
+            continue
+        if isinstance(values, dict):
             yield f"{table.name} line {number}", values
+        else:
+            problems.add(number, "is no object; wanted {...}")
 
 
-def _parquet(table: Path) -> Iterator[Row]:
-    with pq.ParquetFile(table) as file:
-        head = file.metadata
-        unpacked = sum(
-            head.row_group(group).total_byte_size for group in range(head.num_row_groups)
-        )
-        if unpacked > MAX_TABLE_BYTES:
-            raise DataError(f"{table}: unpacks to more than {MAX_TABLE_BYTES // 2**30} GiB")
-        number = 0
-        for batch in file.iter_batches(batch_size=PARQUET_ROWS):
-            for values in batch.to_pylist():
-                number += 1
-                yield f"{table.name} row {number}", values
+def _json(table: Stored, problems: _Problems) -> Iterator[Row]:
+    """A list of objects; or an object in which one stands, and nothing else that could be it."""
+    del problems  # a document is whole or none
+    found = read_json(table)
+    lists = [found]
+    if isinstance(found, dict):
+        lists = [value for value in found.values() if isinstance(value, list)]
+    if len(lists) != 1 or not isinstance(lists[0], list):
+        raise DataError(f"{table.where}: wanted a list of objects: [{{...}}, ...]")
+    for number, values in enumerate(lists[0], start=1):
+        if not isinstance(values, dict):
+            raise DataError(f"{table.where}: entry {number} is no object; wanted {{...}}")
+        yield f"{table.name} entry {number}", values
+
+
+def read_json(file: Stored) -> Any:
+    """A JSON document.
+
+    Raises:
+        DataError: If it is none, or is too large.
+    """
+    with file.open() as stream:
+        data = stream.read(MAX_TABLE_BYTES + 1)
+    if len(data) > MAX_TABLE_BYTES:
+        raise DataError(f"{file.where}: is larger than {MAX_TABLE_BYTES // 2**30} GiB")
+    try:
+        return json.loads(data)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file.where}: is not UTF-8 text: byte 0x{data[error.start]:02x} at byte "
+            f"{error.start:,}"
+        ) from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"{file.where}: is no JSON: {error}") from None
+
+
+def _parquet(table: Stored) -> Iterator[Row]:
+    number = 0
+    try:
+        with table.open() as stream, pq.ParquetFile(stream) as file:
+            head = file.metadata
+            groups = range(head.num_row_groups)
+            unpacked = sum(head.row_group(group).total_byte_size for group in groups)
+            if unpacked > MAX_TABLE_BYTES:
+                raise DataError(
+                    f"{table.where}: unpacks to more than {MAX_TABLE_BYTES // 2**30} GiB"
+                )
+            for batch in file.iter_batches(batch_size=PARQUET_ROWS):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield f"{table.name} row {number}", values
+    except UnicodeDecodeError:
+        raise DataError(f"{table.where}: is not UTF-8 text, after row {number}") from None
+    except pa.ArrowException as error:
+        raise DataError(f"{table.where}: is no usable Parquet file: {error}") from None

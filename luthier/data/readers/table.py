@@ -18,6 +18,7 @@ from luthier.data.readers.layout import split_of
 from luthier.data.readers.naming import sorted_names, unknown_class
 from luthier.data.readers.place import existing, names
 from luthier.data.readers.rows import TABLE_SUFFIXES, read_rows
+from luthier.data.readers.stored import Stored
 from luthier.errors import DataError, nearest
 
 STEM = "metadata"
@@ -106,7 +107,7 @@ class ImageTableSpec(ImagesSpec):
     def _rows(self, table: Path, split: Split | None, faults: Faults) -> list[_Row]:
         rows, checked = [], False
         base = table.parent if self.root is None else existing(self.root, "the pictures' folder")
-        for place, values in read_rows(table):
+        for place, values in read_rows(Stored.at(table)):
             if not checked:
                 self._check_columns(table, values)
                 checked = True
