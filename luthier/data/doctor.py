@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from luthier.data.collection import SPLITS, Decoded, Rows, Split
 from luthier.data.decoding import Progress
 from luthier.data.duplicates import equal_groups, near_pairs
+from luthier.data.finding import FILES, Finding, counted, some_of, unusable, worst_first
 from luthier.data.images import ImagesSpec
 from luthier.data.pictures import PictureExamples
 from luthier.data.prepare_pictures import PreparedPictures, prepare_pictures
 from luthier.errors import DataError
 
-Severity = Literal["error", "warning", "note"]
-
 IMBALANCE = 10
 """The largest class over the smallest, from where it is worth a warning."""
 FEW = 20
 """Training pictures of a class, below which it is worth a warning."""
-FILES = 20
-"""Files that a finding names."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing about the data that a person should know."""
-
-    severity: Severity
-    """error: it cannot be trained on as it is; warning: it would mislead; note: good to know."""
-    message: str
-    files: tuple[str, ...] = ()
-    """The first files that it is about."""
 
 
 def inspect(
@@ -57,7 +40,7 @@ def inspect(
         except DataError as error:
             return [Finding(severity="error", message=str(error))]
     if data.skipped:
-        errors = list(_skipped(data.skipped))
+        errors = list(unusable(data.skipped, "file"))
     found = [
         *errors,
         *_classes(data),
@@ -65,24 +48,7 @@ def inspect(
         *_constant(data),
         *_looks(data.decoded),
     ]
-    order: list[Severity] = ["error", "warning", "note"]
-    return sorted(found, key=lambda finding: order.index(finding.severity))
-
-
-def _skipped(skipped: Sequence[tuple[str, str]]) -> Iterator[Finding]:
-    """Files that cannot be used, those with the same fault together."""
-    by_reason: dict[str, list[str]] = {}
-    for file, reason in skipped:
-        # "is damaged or cut off: 3 bytes are missing" and "… 5 bytes …" are one kind, and so are
-        # "does not exist (metadata.csv line 2)" and "… (metadata.csv line 7)".
-        kind = re.sub(r" \([^)]*\)", "", reason).split(":")[0]
-        by_reason.setdefault(kind, []).append(file)
-    for reason, files in by_reason.items():
-        yield Finding(
-            severity="error",
-            message=f"{_count(len(files), 'file')} cannot be used: {reason}",
-            files=tuple(files[:FILES]),
-        )
+    return worst_first(found)
 
 
 def _classes(data: PreparedPictures) -> Iterator[Finding]:
@@ -95,8 +61,8 @@ def _classes(data: PreparedPictures) -> Iterator[Finding]:
     if few:
         yield Finding(
             severity="warning",
-            message=f"{_count(len(few), 'class', 'classes')} with fewer than {FEW} training "
-            f"pictures: {_listed(few)}",
+            message=f"{counted(len(few), 'class', 'classes')} with fewer than {FEW} training "
+            f"pictures: {some_of(few)}",
         )
     present = counts[counts > 0]
     if present.max() >= IMBALANCE * present.min():
@@ -113,8 +79,8 @@ def _classes(data: PreparedPictures) -> Iterator[Finding]:
         if missing:
             yield Finding(
                 severity="warning",
-                message=f"{name} has no pictures of {_count(len(missing), 'class', 'classes')}: "
-                f"{_listed(missing)}",
+                message=f"{name} has no pictures of {counted(len(missing), 'class', 'classes')}: "
+                f"{some_of(missing)}",
             )
 
 
@@ -140,14 +106,14 @@ def _copies(data: PreparedPictures) -> Iterator[Finding]:
         if len(crossed):
             yield Finding(
                 severity="warning",
-                message=f"{_count(len(crossed), 'pair')} of {what} pictures with two labels",
+                message=f"{counted(len(crossed), 'pair')} of {what} pictures with two labels",
                 files=_pair_names(crossed, name),
             )
         inside = pairs[side[pairs[:, 0]] == side[pairs[:, 1]]]
         if len(inside):
             yield Finding(
                 severity="note",
-                message=f"{_count(len(inside), 'pair')} of {what} pictures in one split",
+                message=f"{counted(len(inside), 'pair')} of {what} pictures in one split",
                 files=_pair_names(inside, name),
             )
 
@@ -164,7 +130,7 @@ def _leaks(
                 leaked = len(np.unique(across[side[across] == b]))
                 yield Finding(
                     severity="warning",
-                    message=f"{_count(leaked, f'{splits[b]} picture')} {what} to one in "
+                    message=f"{counted(leaked, f'{splits[b]} picture')} {what} to one in "
                     f"{splits[a]}; what is learned by heart there will score well on {splits[b]}",
                     files=_pair_names(across, name),
                 )
@@ -191,7 +157,7 @@ def _constant(data: PreparedPictures) -> Iterator[Finding]:
     if files:
         yield Finding(
             severity="warning",
-            message=f"{_count(len(files), 'picture')} of one single colour",
+            message=f"{counted(len(files), 'picture')} of one single colour",
             files=tuple(files[:FILES]),
         )
 
@@ -218,13 +184,13 @@ def _looks(decoded: Decoded) -> Iterator[Finding]:
     if smaller:
         yield Finding(
             severity="note",
-            message=f"{_count(smaller, 'picture')} of {total:,} smaller than {height} x {width} "
+            message=f"{counted(smaller, 'picture')} of {total:,} smaller than {height} x {width} "
             "pixels, and made larger (data.image_size)",
         )
     if bent:
         yield Finding(
             severity="warning",
-            message=f"{_count(bent, 'picture')} more than twice as long or as wide as the shape "
+            message=f"{counted(bent, 'picture')} more than twice as long or as wide as the shape "
             f"{height} x {width}: much is cut off or bent (data.fit, data.image_size)",
         )
     if 0 < grey < total:
@@ -249,12 +215,3 @@ def _rarest(data: PreparedPictures) -> str:
 
 def _pair_names(pairs: Rows, name: Callable[[int], str]) -> tuple[str, ...]:
     return tuple(f"{name(int(a))} = {name(int(b))}" for a, b in pairs[:FILES])
-
-
-def _count(count: int, one: str, many: str | None = None) -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(str(name) for name in names[:8])
-    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")

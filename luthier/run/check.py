@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from luthier.data.decoding import Progress
-from luthier.data.doctor import Finding, inspect
+from luthier.data.doctor import inspect
+from luthier.data.finding import Finding
 from luthier.data.prepare import prepare
 from luthier.data.target import names_of
 from luthier.errors import DataError

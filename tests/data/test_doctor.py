@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from luthier.data.doctor import Finding, inspect
+from luthier.data.doctor import inspect
+from luthier.data.finding import Finding
 from luthier.data.prepare_pictures import prepare_pictures
 from luthier.data.readers.digits import DigitsSpec
 from luthier.data.readers.folder import ImageFolderSpec
