@@ -134,7 +134,8 @@ def test_sizes() -> None:
             assert lines_without_docstring(function) <= MAX_FUNCTION_LINES, where
             arguments = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
             named = [argument for argument in arguments if argument.arg not in ("self", "cls")]
-            assert len(named) <= MAX_ARGUMENTS, where
+            # Each option of a command is an argument of the function that it is made from.
+            assert len(named) <= MAX_ARGUMENTS or unit_of(module) == "cli", where
             if not function.name.startswith("_"):
                 assert function.args.kwarg is None, f"{where} takes any keyword"
 

@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from luthier.cli import after, before, doctor, terminal, train
+from luthier.cli import after, before, doctor, generate, terminal, train
 from luthier.errors import LuthierError
 
 INTERRUPTED_WITH_NOTHING_TO_SAVE = 130
@@ -33,6 +33,8 @@ VERBS = (
     train.train,
     after.evaluate,
     after.predict,
+    generate.generate,
+    generate.chat,
     after.report,
     before.schema,
     doctor.doctor,

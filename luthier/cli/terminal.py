@@ -26,6 +26,19 @@ def say(text: str = "") -> None:
     console().print(text, markup=False)
 
 
+def write(text: str) -> None:
+    """A piece of text as it comes, at once, with no line break of ours: what a model writes."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def ask() -> str:
+    """A line that the person types; empty at the end of what there is."""
+    if sys.stdin.isatty():
+        write("> ")
+    return sys.stdin.readline().rstrip("\n")
+
+
 def complain(text: str) -> None:
     """An error for a person, on standard error."""
     console(stderr=True).print(f"error: {text}", markup=False, style="red")

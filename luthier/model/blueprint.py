@@ -136,10 +136,15 @@ class Network(nn.Module):
         Returns:
             `(B, T, *)`, what the network gives at the new positions, and the next state.
         """
+        h, state = self.remember(x, state)
+        return self.head(h), state
+
+    def remember(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """As `decode`, up to what the head reads."""
         stream = Stream(state=state)
-        y = self(x, stream)
+        h = self.features(x, stream)
         time = state.time + x.shape[1]
-        return y, replace(state, time=time, blocks={**state.blocks, **stream.handed_on})
+        return h, replace(state, time=time, blocks={**state.blocks, **stream.handed_on})
 
 
 def build(spec: LayersSpec, reads: Signal, head: Head = ()) -> Network:
