@@ -16,9 +16,11 @@ from luthier.errors import Problem, SpecError
 from luthier.placement.place import decide as decide_placement
 from luthier.recipe import Recipe
 from luthier.spec import Decision, plain
+from luthier.training.settings import TrainingSpec
 from luthier.wording import shown
 
 USUAL_BATCH = 128
+USUAL_BATCH_TOKENS = 8192
 LEAST_STEPS_AN_EPOCH = 20
 LEAST_BATCH = 8
 """Of fewer rows, a batch norm learns little, and of a single one nothing."""
@@ -70,7 +72,14 @@ def _training(recipe: Recipe, prepared: Prepared) -> list[Decision]:
     training = recipe.training
     rows = len(prepared.train)
     decisions = []
-    if training.batch_size == "auto":
+    if training.batch_tokens is not None:
+        decisions += _in_rows(training, prepared)
+    elif training.batch_size == "auto" and prepared.noun.unit == "tokens":
+        size = max(1, USUAL_BATCH_TOKENS // prepared.noun.units)
+        size = training.accumulate * max(1, size // training.accumulate)
+        reason = f"rows of {prepared.noun.units} tokens, about {USUAL_BATCH_TOKENS:,} a step"
+        decisions.append(Decision(place="training.batch_size", value=size, reason=reason))
+    elif training.batch_size == "auto":
         wanted = 2 ** int(math.log2(max(1, rows / LEAST_STEPS_AN_EPOCH)))
         size = min(USUAL_BATCH, max(LEAST_BATCH, wanted))
         size = training.accumulate * max(1, size // training.accumulate)
@@ -90,9 +99,34 @@ def _training(recipe: Recipe, prepared: Prepared) -> list[Decision]:
     return decisions
 
 
+def _in_rows(training: TrainingSpec, prepared: Prepared) -> list[Decision]:
+    """The batch of so many tokens as rows."""
+    tokens, context = training.batch_tokens, prepared.noun.units
+    assert tokens is not None
+    unit = context * training.accumulate
+    if prepared.noun.unit != "tokens" or tokens % unit:
+        message = (
+            f"got {tokens:,}; wanted a multiple of {unit:,}: rows of {context:,} tokens"
+            + (f" in {training.accumulate} parts" if training.accumulate > 1 else "")
+            if prepared.noun.unit == "tokens"
+            else f"got {tokens:,}, but a step of this task learns from whole {prepared.noun.many}; "
+            "give batch_size"
+        )
+        raise SpecError([Problem(place="training.batch_tokens", message=message)])
+    reason = f"{tokens:,} tokens in rows of {context:,}"
+    return [
+        Decision(place="training.batch_tokens", value=None, reason="see batch_size"),
+        Decision(place="training.batch_size", value=tokens // context, reason=reason),
+    ]
+
+
 def _check(recipe: Recipe, prepared: Prepared) -> None:
     """What contradicts itself once the data is known: a setting that would not be used."""
     problems = []
+    writes = plain(recipe.task).get("objective", "next_token") == "next_token"
+    if recipe.training.samples and not (recipe.task.kind == "language" and writes):
+        message = f"got prompts, but {recipe.task.kind} does not write texts; leave them out"
+        problems.append(Problem(place="training.samples", message=message))
     if prepared.validation is None:
         for name, used in recipe.training.needs_validation().items():
             problems.append(

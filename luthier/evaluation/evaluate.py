@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,8 @@ class Evaluation:
     """What was said of each example, in their order: `id`, `name`, `loss` and the task's own."""
     seconds: float
     """What reading and running the network took."""
+    samples: Mapping[str, str] = field(default_factory=dict)
+    """What a network that writes wrote after each prompt."""
 
 
 @torch.inference_mode()

@@ -46,6 +46,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path, split: str, files: Fi
         "seconds": evaluation.seconds,
         "parquet_sha256": hashlib.sha256(table).hexdigest(),
         "details": evaluation.details,
+        "samples": dict(evaluation.samples),
     }
     write_file(folder / f"{split}.parquet", table, files)
     # Keys in their order: the headline is the first metric.
@@ -81,6 +82,7 @@ def read_evaluation(folder: Path, split: str) -> Evaluation:
         details=document["details"],
         columns=_from_parquet(content),
         seconds=document["seconds"],
+        samples=document["samples"],
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from luthier.checkpoint.files import DISK, write_file
 from luthier.checkpoint.manifest import DamagedError
 from luthier.errors import InputError
@@ -33,6 +35,7 @@ def finish(session: Session, fitted: Fitted) -> None:
     with session.learner.finishing():
         split, examples = choose_split(prepared)
         evaluation = evaluate(session.learner.placed, session.task, examples)
+        evaluation = replace(evaluation, samples={})
     write_evaluation(evaluation, directory.evaluation, split)
     directory.add_facts(_facts(session, fitted, step, split, evaluation, notes), DISK)
     write_model(

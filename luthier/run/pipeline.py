@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,8 @@ def _fit(
 
     def measure() -> Evaluation:
         assert validation is not None
-        return evaluate(learner.placed, session.task, validation)
+        found = evaluate(learner.placed, session.task, validation)
+        return replace(found, samples={})
 
     first = 0 if start is None else start.step
     try:

@@ -26,6 +26,10 @@ class Measured(Protocol):
     def loss(self) -> Metric:
         """The task's loss."""
 
+    @property
+    def samples(self) -> Mapping[str, str]:
+        """What the network wrote after each prompt; empty where nobody asked."""
+
 
 def _never() -> bool:
     return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from luthier.metrics.interval import Metric
@@ -73,6 +73,8 @@ class Evaluated:
     loss: Metric
     best: bool
     """Whether the headline is the best so far."""
+    samples: Mapping[str, str] = field(default_factory=dict)
+    """What the network wrote after each prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -236,6 +236,7 @@ class _Loop:
                 metrics=measured.metrics,
                 loss=measured.loss,
                 best=best,
+                samples=measured.samples,
             )
         )
         return reason or self.reason_to_stop()

@@ -28,7 +28,7 @@ _ROUNDS = 5
 class MuonSpec(Spec):
     """Orthogonal steps for the matrices and kernels inside of the network, AdamW for the rest.
 
-    The rest are biases, norms and the head. Steps have the size of AdamW's, so that a learning
+    The rest are biases, norms, tables of tokens and the head. Steps have the size of AdamW's, so that a learning
     rate and a weight decay that suit AdamW suit both parts.
     """
 
@@ -70,6 +70,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(self, spec: MuonSpec, network: nn.Module) -> None:
         heads = {id(p) for name, p in network.named_parameters() if name.startswith(HEAD)}
+        heads |= {id(m.weight) for m in network.modules() if isinstance(m, nn.Embedding)}
         weights, rest = weights_and_rest(network)
         inside = [p for p in weights if id(p) not in heads]
         matrices = grouped("matrices", inside, spec.weight_decay)

@@ -126,10 +126,12 @@ def evaluated_text(event: Evaluated) -> str:
     """The headline with its interval, the loss, and whether it is the best so far."""
     metric = event.metrics[event.headline]
     best = ", the best so far" if event.best else ""
-    return (
+    said = (
         f"epoch {event.epoch:g}: validation {event.headline.replace('_', ' ')} {metric.value:.4f} "
         f"({metric.low:.4f} to {metric.high:.4f}), loss {event.loss.value:.4f}{best}"
     )
+    samples = (f"{prompt}{text}\n" for prompt, text in event.samples.items())
+    return "\n".join([said, *samples])
 
 
 def skipped_text(event: Logged) -> str:

@@ -32,7 +32,10 @@ class TrainingSpec(Spec):
     max_minutes: float | None = Field(default=None, gt=0)
     """Stops after so many minutes, over all parts of the run; the schedule is not shortened."""
     batch_size: int | Auto = Field(default="auto", union_mode="left_to_right")
-    """Rows that one step learns from; auto is 128, or fewer where there is little data."""
+    """Rows that one step learns from; auto is 128, or fewer where there is little data; of text
+    that fills whole contexts, as many as make about 8,192 tokens."""
+    batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens that one step learns from, instead of batch_size: whole rows of the context."""
     accumulate: int = Field(default=1, ge=1)
     """Parts of a batch that go through the network one after the other, to save memory. The step
     is the same as with the whole batch at once (but for batch norm and dropout)."""
@@ -40,6 +43,10 @@ class TrainingSpec(Spec):
     """Decides the initial weights, the order of the data, its augmentation and dropout."""
     clip_norm: float | None = Field(default=None, gt=0)
     """The most that the gradient's norm may be; a longer gradient is shortened to it."""
+    samples: Many[str] = ()
+    """Prompts that a language network continues at each evaluation, to be looked at."""
+    sample_tokens: int | None = Field(default=None, ge=1, le=10_000)
+    """How long each sample is, in tokens; none means 100."""
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
     """Keeps a moving average of the weights, such as 0.999, and evaluates and finishes with it."""
     evaluate_every_epochs: int | None = Field(default=None, ge=1)
@@ -84,6 +91,13 @@ class TrainingSpec(Spec):
                 f"got both evaluate_every_epochs ({self.evaluate_every_epochs}) and "
                 f"evaluate_every_steps ({self.evaluate_every_steps}); wanted one of them"
             )
+        if self.batch_tokens is not None and self.batch_size != "auto":
+            raise ValueError(
+                f"got both batch_size ({self.batch_size}) and batch_tokens ({self.batch_tokens}); "
+                "wanted one of them"
+            )
+        if self.sample_tokens is not None and not self.samples:
+            raise ValueError("got sample_tokens, but no samples; give prompts, or leave it out")
         if self.batch_size != "auto":
             if self.batch_size < 1:
                 raise ValueError(f"batch_size: got {self.batch_size}; wanted auto or at least 1")
@@ -120,5 +134,6 @@ class TrainingSpec(Spec):
             "evaluate_every_steps": self.evaluate_every_steps,
             "patience": self.patience,
             "keep_best": self.keep_best or None,
+            "samples": self.samples or None,
         }
         return {name: value for name, value in settings.items() if value is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ class Found:
     metrics: Mapping[str, Metric]
     loss: Metric
     headline: str = "accuracy"
+    samples: Mapping[str, str] = field(default_factory=dict)
 
 
 def scores(*values: float) -> Any:

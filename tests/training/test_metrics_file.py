@@ -54,6 +54,7 @@ def test_rows(tmp_path: Path) -> None:
             "event": "evaluated", "step": 4, "epoch": 1.0, "headline": "accuracy",
             "metrics": {"accuracy": {"value": 0.5, "low": 0.0, "high": 1.0, "n": 7}},
             "loss": {"value": 0.25, "low": 0.0, "high": 1.0, "n": 7}, "best": True,
+            "samples": {},
         },
     ]  # fmt: skip
 
