@@ -37,7 +37,11 @@ class Recipe(Spec):
     data: DataSpec
     """What it is learned from."""
     model: ModelSpec | None = None
-    """The network. Left out only where Python code gives its own: `train(recipe, network=…)`."""
+    """The network. Left out where `start` has one, or where Python code gives its own:
+    `train(recipe, network=…)`."""
+    start: str | None = None
+    """A finished run whose layers, with their weights, and tokenizer this one starts from; the
+    head is new."""
     optimizer: OptimizerSpec = Field(default_factory=AdamSpec)
     """How the weights move."""
     schedule: ScheduleSpec = Field(default_factory=ConstantSpec)

@@ -34,7 +34,12 @@ class Resolved:
     decisions: tuple[Decision, ...]
 
 
-def resolve(recipe: Recipe, prepared: Prepared, earlier: Iterable[Decision] = ()) -> Resolved:
+def resolve(
+    recipe: Recipe,
+    prepared: Prepared,
+    earlier: Iterable[Decision] = (),
+    before: Iterable[Decision] = (),
+) -> Resolved:
     """`recipe` with a value for each `auto`.
 
     Args:
@@ -42,12 +47,14 @@ def resolve(recipe: Recipe, prepared: Prepared, earlier: Iterable[Decision] = ()
         prepared: Its data, read.
         earlier: What was decided when the run began; a resumed run keeps it, whatever the
             machine.
+        before: What was decided before the data was read.
 
     Raises:
         SpecError: If settings contradict each other now that the data is known.
     """
     kept = {decision.place: decision for decision in earlier}
     made = (
+        *before,
         *_path(recipe),
         *prepared.decisions,
         *_training(recipe, prepared),

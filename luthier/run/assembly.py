@@ -16,6 +16,7 @@ from luthier.model.initialize import materialize
 from luthier.model.measure import sample
 from luthier.recipe import Recipe
 from luthier.run.model_folder import Blueprint
+from luthier.run.start import Start
 from luthier.tasks.task import Task
 
 
@@ -92,8 +93,14 @@ def must_learn_from_one_row(assembly: Assembly) -> None:
         raise SpecError([Problem(place="training.batch_size", message=message)]) from None
 
 
-def with_weights(assembly: Assembly, recipe: Recipe) -> Network:
-    """The network with its memory and its first weights, in canonical order on the CPU."""
+def with_weights(assembly: Assembly, recipe: Recipe, start: Start | None = None) -> Network:
+    """The network with its memory and its first weights, in canonical order on the CPU.
+
+    Raises:
+        InputError: If the layers of `start` are not those of the recipe.
+    """
     if recipe.model is not None:
         materialize(assembly.network, seed=recipe.training.seed, spec=recipe.model.initialize)
+    if start is not None:
+        start.give(assembly.network)
     return assembly.network

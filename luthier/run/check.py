@@ -8,15 +8,16 @@ from typing import Any
 from luthier.data.decoding import Progress
 from luthier.data.doctor import inspect
 from luthier.data.finding import Finding
-from luthier.data.prepare import prepare
 from luthier.data.target import names_of
 from luthier.errors import DataError
 from luthier.recipe import Recipe
 from luthier.resolve import resolve
 from luthier.run.assembly import assemble
 from luthier.run.directory import RUNS, RunDirectory
+from luthier.run.reading import read
 from luthier.run.rows import splits_of
 from luthier.run.session import open_session
+from luthier.run.start import start_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +65,14 @@ def check_recipe(recipe: Recipe, progress: Progress | None = None) -> Checked:
     """
     findings = inspect(recipe.data, progress=progress)
     try:
-        lenient = recipe.data.model_copy(update={"on_error": "skip"})
-        prepared = prepare(
-            lenient, purpose=recipe.task.purpose(), seed=recipe.training.seed, progress=progress
-        )
+        start = start_of(recipe)
+        given = read(recipe, start, lenient=True, progress=progress)
     except DataError:
         return Checked(recognised="", splits={}, classes=0, findings=tuple(findings))
-    resolved = resolve(recipe, prepared)
+    prepared = given.prepared
+    resolved = resolve(given.recipe, prepared, before=given.decisions)
     assembly = assemble(resolved.recipe, prepared)
-    open_session(RunDirectory(RUNS / recipe.name), resolved, prepared, assembly)
+    open_session(RunDirectory(RUNS / recipe.name), resolved, prepared, assembly, start)
     return Checked(
         recognised=prepared.recognised,
         splits={name: len(rows) for name, rows in splits_of(prepared).items()},

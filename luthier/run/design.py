@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from luthier.data.prepare import prepare
 from luthier.model.blueprint import Network
 from luthier.recipe import Recipe
 from luthier.run.assembly import assemble
+from luthier.run.reading import read
+from luthier.run.start import start_of
 
 
 def design_network(recipe: Recipe) -> Network:
@@ -15,6 +16,5 @@ def design_network(recipe: Recipe) -> Network:
         DataError: If the data cannot be read.
         ShapeError: If a block cannot read what comes before it.
     """
-    return assemble(
-        recipe, prepare(recipe.data, purpose=recipe.task.purpose(), seed=recipe.training.seed)
-    ).network
+    given = read(recipe, start_of(recipe))
+    return assemble(given.recipe, given.prepared).network

@@ -59,6 +59,7 @@ class Blueprint:
 class FinishedModel:
     """A model that was read back."""
 
+    blueprint: Blueprint
     network: Network
     task: TaskSpec
     target: Target
@@ -171,6 +172,7 @@ def _read(folder: Folder, module: nn.Module | None) -> FinishedModel:
     load_weights(network, folder.tensors(WEIGHTS), str(folder.path))
     about_task = folder.json("task.json")
     return FinishedModel(
+        blueprint=blueprint,
         network=network,
         task=TypeAdapter(TaskSpec).validate_python(about_task["task"]),
         target=TypeAdapter(Target).validate_python(about_task["target"]),

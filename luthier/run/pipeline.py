@@ -13,7 +13,6 @@ from luthier.checkpoint.files import DISK, remove_tree, write_file
 from luthier.checkpoint.lock import RunLock
 from luthier.checkpoint.probe import probe
 from luthier.checkpoint.store import Store
-from luthier.data.prepare import prepare
 from luthier.data.target import names_of
 from luthier.errors import InputError, Interrupted
 from luthier.evaluation.evaluate import Evaluation, evaluate
@@ -25,9 +24,11 @@ from luthier.run.assembly import assemble
 from luthier.run.directory import RUNS, RunDirectory, annotated
 from luthier.run.finish import finish
 from luthier.run.finished import Run, load
+from luthier.run.reading import read
 from luthier.run.resuming import must_be_same
 from luthier.run.rows import must_be_same_data, splits_of, where_it_was
 from luthier.run.session import Session, open_session
+from luthier.run.start import start_of
 from luthier.run.watching import Silent, Watching
 from luthier.training.callbacks import Callbacks
 from luthier.training.events import Hook
@@ -79,25 +80,22 @@ def train(
     earlier = directory.read_decisions() if resuming else ()
     if resuming:
         must_be_same(recipe, directory)
+    start = start_of(where_it_was(recipe, earlier))
     with watching.reading() as progress:
-        data = where_it_was(recipe, earlier).data
-        prepared = prepare(
-            data, purpose=recipe.task.purpose(), seed=recipe.training.seed, progress=progress
-        )
-    resolved = resolve(recipe, prepared, earlier)
-    session = open_session(
-        directory, resolved, prepared, assemble(resolved.recipe, prepared, network)
-    )
+        given = read(where_it_was(recipe, earlier), start, progress=progress)
+    resolved = resolve(given.recipe, given.prepared, earlier, given.decisions)
+    assembly = assemble(resolved.recipe, given.prepared, network)
+    session = open_session(directory, resolved, given.prepared, assembly, start)
     with RunLock(directory.path):
         if overwrite:
             _clear(directory)
-        start = _start(session, watching) if resuming else None
-        if start is not None and directory.finished_step == start.step == session.total_steps:
-            watching.say(f"{directory.path} is complete already: {start.step:,} steps.")
+        begun = _going_on(session, watching) if resuming else None
+        if begun is not None and directory.finished_step == begun.step == session.total_steps:
+            watching.say(f"{directory.path} is complete already: {begun.step:,} steps.")
         else:
             _begin(session, recipe)
             with stop_on_signals() as stop:
-                fitted = _fit(session, start, watching, hooks, stop)
+                fitted = _fit(session, begun, watching, hooks, stop)
                 finish(session, fitted)
     return load(directory.path, network)
 
@@ -208,7 +206,7 @@ def _fit(
     return fitted
 
 
-def _start(session: Session, watching: Watching) -> LoopState | None:
+def _going_on(session: Session, watching: Watching) -> LoopState | None:
     """The state of the newest valid checkpoint, its tensors loaded."""
     store = session.store
     must_be_same_data(session.directory, session.prepared)

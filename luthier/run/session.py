@@ -15,6 +15,7 @@ from luthier.recipe import Recipe
 from luthier.resolve import Resolved
 from luthier.run.assembly import Assembly, must_learn_from_one_row, with_weights
 from luthier.run.directory import RunDirectory
+from luthier.run.start import Start
 from luthier.tasks.task import Task
 from luthier.training.average import Average
 from luthier.training.learner import Learner
@@ -49,7 +50,11 @@ class Session:
 
 
 def open_session(
-    directory: RunDirectory, resolved: Resolved, prepared: Prepared, assembly: Assembly
+    directory: RunDirectory,
+    resolved: Resolved,
+    prepared: Prepared,
+    assembly: Assembly,
+    start: Start | None = None,
 ) -> Session:
     """The network gets its first weights and its place, the loader its order.
 
@@ -71,7 +76,7 @@ def open_session(
         )
     if settings.batch_size == settings.accumulate:
         must_learn_from_one_row(assembly)
-    network = with_weights(assembly, recipe)
+    network = with_weights(assembly, recipe, start)
     placed = place(network, recipe.placement)
     loader = Loader(
         prepared.train,

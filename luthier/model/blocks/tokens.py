@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from luthier.errors import ShapeError
 from luthier.model.block import BlockSpec, Share, Size
 from luthier.model.blocks.norm import NormName, norm
-from luthier.model.stream import Stream, Streamed, positions
+from luthier.model.stream import Stream, Streamed, positions, through
 from luthier.signal import Signal
 
 SINUSOID_BASE = 10_000.0
@@ -85,6 +85,11 @@ class Tokens(Streamed):
         assert signal.vocab, "tokens without a vocab"
         self.spec = spec
         self.context = spec.positions or signal.shape[0]
+        if self.context < signal.shape[0] and spec.position == "learned":
+            raise ShapeError(
+                f"tokens has {self.context} learned positions, but gets {signal}; set "
+                f"data.context to {self.context} or less"
+            )
         self.scale = math.sqrt(spec.width) if spec.scale == "sqrt_width" else 1.0
         self.table = nn.Embedding(signal.vocab, spec.width)
         learned = spec.position == "learned"
@@ -103,7 +108,7 @@ class Tokens(Streamed):
         if self.types is not None:
             types_BT = None if stream is None else stream.types_BT
             y_BTD = y_BTD + self.types(torch.zeros_like(x_BT) if types_BT is None else types_BT)
-        finished: Tensor = self.dropout(self.norm(y_BTD))
+        finished: Tensor = self.dropout(through(self.norm, y_BTD, stream))
         return finished
 
     def _places(self, places: Tensor, like: Tensor) -> Tensor:

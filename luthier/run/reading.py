@@ -1,0 +1,50 @@
+"""A recipe with its data: read, and with what a start settles of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from luthier.data.decoding import Progress
+from luthier.data.prepare import prepare
+from luthier.data.prepared import Prepared
+from luthier.recipe import Recipe
+from luthier.run.start import Start
+from luthier.spec import Decision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """A recipe, and the data that it names."""
+
+    recipe: Recipe
+    """With what its start settles."""
+    prepared: Prepared
+    decisions: tuple[Decision, ...]
+    """What the start settled."""
+
+
+def read(
+    recipe: Recipe,
+    start: Start | None = None,
+    *,
+    lenient: bool = False,
+    progress: Progress | None = None,
+) -> Read:
+    """Reads the data of a recipe.
+
+    Args:
+        recipe: As the user wrote it.
+        start: What it starts from.
+        lenient: Whether what cannot be used is left out, whatever the recipe says.
+        progress: Told what is being done, and how far it is.
+
+    Raises:
+        InputError: If the data cannot be used, or the start does not suit the recipe.
+    """
+    decisions = () if start is None else start.decisions(recipe)
+    recipe = recipe.with_values({decision.place: decision.value for decision in decisions})
+    data = recipe.data.model_copy(update={"on_error": "skip"}) if lenient else recipe.data
+    prepared = prepare(
+        data, purpose=recipe.task.purpose(), seed=recipe.training.seed, progress=progress
+    )
+    return Read(recipe=recipe, prepared=prepared, decisions=decisions)

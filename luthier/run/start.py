@@ -1,0 +1,111 @@
+"""Where a run starts from: the layers and the tokenizer of another one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from luthier.errors import InputError, Problem, SpecError
+from luthier.model.blocks.tokens import TokensSpec
+from luthier.model.blueprint import LayersSpec, Network
+from luthier.recipe import Recipe
+from luthier.run.directory import RunDirectory, find_run
+from luthier.run.model_folder import FinishedModel, read_model
+from luthier.spec import Decision, plain
+
+LAYERS = "layers."
+"""What the names of the weights begin with that are taken over; a head belongs to its task."""
+TOKENIZER = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class Start:
+    """A finished run that another one starts from."""
+
+    directory: RunDirectory
+    model: FinishedModel
+
+    def decisions(self, recipe: Recipe) -> tuple[Decision, ...]:
+        """What it settles of the recipe that starts from it.
+
+        Raises:
+            SpecError: If the recipe settles the same in another way.
+        """
+        path = os.path.abspath(self.directory.path)
+        made = [Decision(place="start", value=path, reason=f"{recipe.start}, found from anywhere")]
+        tokenizer = self.directory.model / TOKENIZER
+        given = plain(recipe.data)
+        if tokenizer.exists():
+            value = {"kind": "file", "path": os.path.abspath(tokenizer)}
+            if given.get("tokenizer", "auto") not in ("auto", value):
+                message = (
+                    f"got {given['tokenizer']}, but {self.directory.path} has a tokenizer that its "
+                    "weights belong to; leave it out"
+                )
+                raise SpecError([Problem(place="data.tokenizer", message=message)])
+            made.append(
+                Decision(place="data.tokenizer", value=value, reason="the one that start has")
+            )
+        if recipe.model is None:
+            value = plain(self._layers())
+            made.append(Decision(place="model", value=value, reason="the layers that start has"))
+        return tuple(made)
+
+    def _layers(self) -> LayersSpec:
+        """The layers, with as many positions as they have learned."""
+        model, reads = self.model.blueprint.model, self.model.blueprint.reads
+        if model is None:
+            raise InputError(
+                f"{self.directory.path} was trained with a network of Python code; a recipe that "
+                "starts from it needs its layers as model"
+            )
+        layers = tuple(
+            layer.model_copy(update={"positions": reads.shape[0]})
+            if isinstance(layer, TokensSpec)
+            and layer.position == "learned"
+            and layer.positions is None
+            else layer
+            for layer in model.layers
+        )
+        return LayersSpec(layers=layers, initialize=model.initialize)
+
+    @torch.no_grad()
+    def give(self, network: Network) -> int:
+        """Copies the weights of the layers into a network that is not placed yet.
+
+        Returns:
+            How many tensors were copied.
+
+        Raises:
+            InputError: If the layers are not the same.
+        """
+        theirs = {k: v for k, v in self.model.network.state_dict().items() if k.startswith(LAYERS)}
+        own = {k: v for k, v in network.state_dict().items() if k.startswith(LAYERS)}
+        for name in sorted(own.keys() | theirs.keys()):
+            ours, given = own.get(name), theirs.get(name)
+            if ours is None or given is None or ours.shape != given.shape:
+                raise InputError(
+                    f"start: {self.directory.path} has {_shown(given)} for {name}, but the model "
+                    f"has {_shown(ours)}; leave model out to take its layers, or make them equal"
+                )
+            ours.copy_(given)
+        return len(own)
+
+
+def start_of(recipe: Recipe) -> Start | None:
+    """What the recipe starts from; none where it starts from nothing.
+
+    Raises:
+        InputError: If there is no such run, or it is not finished.
+    """
+    if recipe.start is None:
+        return None
+    directory = find_run(recipe.start)
+    directory.must_be_finished()
+    return Start(directory, read_model(directory.model))
+
+
+def _shown(tensor: torch.Tensor | None) -> str:
+    return "nothing" if tensor is None else f"a tensor {tuple(tensor.shape)}"
