@@ -22,3 +22,5 @@ class Purpose:
     """Tokens that the task needs; a tokenizer that is trained gets them first, in this order."""
     ahead: int = 0
     """Tokens that a row of documents holds beyond its context: 1 to predict the next of each."""
+    words: bool = False
+    """Whether rows of documents tell which tokens go on with a word."""

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from luthier.data.purpose import Special
 from luthier.spec import Many, Spec
 
 
@@ -41,6 +42,8 @@ class Documents(Spec):
     kind: Literal["documents"] = "documents"
     vocab: int
     """Tokens of the tokenizer."""
+    specials: dict[Special, int] = Field(default_factory=dict)
+    """The numbers of the special tokens that the task asked for."""
 
 
 class LabelsAndTags(Spec):

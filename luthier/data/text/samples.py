@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from luthier.data.text.tokenizer import Tokenizer
+
 PADDING = -1
 """The document of a position that holds none."""
 
@@ -34,6 +36,12 @@ class RowSamples:
     nobody asked."""
     ids: Tensor
     """`(B,)` int64, the rows' numbers in their split."""
+    seed: int
+    """What a task draws at random for a row, such as which tokens it masks, is a function of this,
+    of `epoch` and of the row's id: so it is the same after a resume. The seed of the run; 0 where
+    nothing may be random, so that all runs are measured on the same."""
+    epoch: int
+    """The epoch that the rows are read for; 0 where nothing may be random."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +49,18 @@ class Text:
     """One text, or a pair of them, as tokens."""
 
     tokens: NDArray[np.int32]
-    """`(T,)`."""
+    """`(T,)`, at least one."""
     types: NDArray[np.int32] | None = None
     """`(T,)`, 1 in the second text of a pair, else 0; none where texts are no pairs."""
     words: NDArray[np.int32] | None = None
     """`(T,)`, the number of the word that a token belongs to, `PADDING` of special tokens; none
     where words have no tags."""
     tags: NDArray[np.int32] | None = None
-    """`(W,)`, the tag of each word; none where it is not known."""
+    """`(W,)`, the tag of each word; none where it is not known. Where the text is cut off, more
+    words than `words` has."""
+    written: Sequence[str] | None = None
+    """`(W,)`, each word as it stands in the text, with what is between it and the next: joined,
+    some words are a part of the text. None where nobody reads it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,3 +72,7 @@ class TextSamples:
     """`(B,)` int64 class numbers; -1 where it is not known."""
     ids: Tensor
     """`(B,)` int64, the rows' numbers in their split."""
+    pad: int = 0
+    """The token that fills up short rows, for networks that know nothing of where texts lie."""
+    tokenizer: Tokenizer | None = None
+    """What made the tokens; none where nobody asks what a token says."""
