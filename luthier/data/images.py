@@ -12,6 +12,7 @@ from luthier.data.augment.mix import CutmixSpec, MixupSpec
 from luthier.data.collection import Collection
 from luthier.data.faults import Faults, OnError
 from luthier.data.image import Fit, Interpolation, MeanStd
+from luthier.data.readers.naming import check_names
 from luthier.data.split import SplitSpec
 from luthier.spec import Auto, Many, Spec
 
@@ -53,11 +54,7 @@ class ImagesSpec(Spec):
                     f"image_size: got {got}; wanted one number or [height, width], each from 1 "
                     f"to {MAX_SIDE}"
                 )
-        if self.classes != "auto":
-            repeated = sorted({name for name in self.classes if self.classes.count(name) > 1})
-            if repeated or not self.classes:
-                got = f'"{repeated[0]}" more than once' if repeated else "none"
-                raise ValueError(f"classes: got {got}; wanted different names")
+        check_names(self.classes)
         mixing = [isinstance(item, MixupSpec | CutmixSpec) for item in self.augment]
         if mixing != sorted(mixing):
             raise ValueError(

@@ -17,7 +17,7 @@ from luthier.data.images import ImagesSpec
 from luthier.data.picture_inputs import PictureInputs
 from luthier.data.pictures import PictureExamples
 from luthier.data.prepared import Noun, Prepared
-from luthier.data.split import digests, set_apart
+from luthier.data.split import digests, make_splits
 from luthier.data.statistics import mean_std
 from luthier.data.target import Labels
 from luthier.errors import DataError
@@ -105,42 +105,12 @@ def _empty_classes(spec: ImagesSpec, classes: Sequence[str], counts: Rows) -> li
 
 def _splits(spec: ImagesSpec, decoded: Decoded) -> tuple[dict[Split, Rows], tuple[Decision, ...]]:
     """The given splits and those that are made, as row numbers."""
-    splits = dict(decoded.splits)
-    makes: list[Split] = []
-    for name in ("test", "validation"):
-        share = getattr(spec.split, name)
-        if name not in splits and share > 0:
-            makes.append(name)
-        elif name in splits and share > 0 and name in spec.split.model_fields_set:
-            raise DataError(
-                f"data.split.{name}: got {share}, but the data has {len(splits[name]):,} rows for "
-                f"{name} already; leave the setting out"
-            )
-    if not makes:
-        return splits, ()
-    train = splits["train"]
-    shares = [getattr(spec.split, name) for name in makes]
-    groups = digests(decoded.images[train])
-    *made, rest = set_apart(decoded.labels[train], groups, shares, spec.split.seed)
-    decisions = []
-    for name, rows in zip(makes, made, strict=True):
-        if not len(rows):
-            raise DataError(
-                f"got {len(train):,} row{'s' if len(train) != 1 else ''}, too few to set some "
-                f"apart for {name}; set data.split.{name}=0, or give more data"
-            )
-        splits[name] = train[rows]
-        decisions.append(
-            Decision(
-                place=f"data.split.{name}",
-                value=getattr(spec.split, name),
-                reason=f"the data has no {name} rows; {len(rows):,} are set apart, "
-                "class by class, equal pictures on one side",
-            )
-        )
-    splits["train"] = train[rest]
-    unset = [d for d in decisions if d.place.rsplit(".")[-1] not in spec.split.model_fields_set]
-    return splits, tuple(unset)
+    train = decoded.splits["train"]
+    sizes = {name: len(rows) for name, rows in decoded.splits.items()}
+    made, decisions = make_splits(
+        spec.split, sizes, decoded.labels[train], lambda: digests(decoded.images[train]), "pictures"
+    )
+    return {**decoded.splits, **{name: train[rows] for name, rows in made.items()}}, decisions
 
 
 def _preprocessing(

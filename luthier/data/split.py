@@ -1,19 +1,20 @@
-"""Splits that are made: stratified, seeded, with equal pictures on one side."""
+"""Splits that are made: stratified, seeded, with equal inputs on one side."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from luthier.data.collection import Rows
+from luthier.data.collection import Rows, Split
 from luthier.data.image import Pixels
 from luthier.data.randomness import permutation
-from luthier.spec import Spec
+from luthier.errors import DataError
+from luthier.spec import Decision, Spec
 
 DIGEST_BYTES = 16
 SMALLEST_SPLIT_CLASS = 3
@@ -47,6 +48,63 @@ def digests(images: Pixels) -> NDArray[np.void]:
         for image in images
     ]
     return np.frombuffer(b"".join(found), dtype=np.dtype((np.void, DIGEST_BYTES)))
+
+
+def make_splits(
+    spec: SplitSpec,
+    sizes: Mapping[Split, int],
+    strata: Rows,
+    groups: Callable[[], NDArray[np.void]],
+    many: str,
+) -> tuple[dict[Split, Rows], tuple[Decision, ...]]:
+    """The splits that are not given, taken from the training rows.
+
+    Args:
+        spec: The shares.
+        sizes: Rows of each given split, train among them.
+        strata: `(N,)`, of the training rows: a class or the like; each is divided in the shares.
+        groups: Gives `(N,)` values that are equal for equal inputs; called if a split is made.
+        many: What the inputs are called: `pictures`.
+
+    Returns:
+        Row numbers among the training rows, for each split that is made and for train, which is
+        what is left; nothing if no split is made. And what was decided.
+
+    Raises:
+        DataError: If there are too few rows, or a share is set for a split that is given.
+    """
+    makes: list[Split] = []
+    for name in ("test", "validation"):
+        share = getattr(spec, name)
+        if name not in sizes and share > 0:
+            makes.append(name)
+        elif name in sizes and share > 0 and name in spec.model_fields_set:
+            raise DataError(
+                f"data.split.{name}: got {share}, but the data has {sizes[name]:,} rows for "
+                f"{name} already; leave the setting out"
+            )
+    if not makes:
+        return {}, ()
+    shares = [getattr(spec, name) for name in makes]
+    *made, rest = set_apart(strata, groups(), shares, spec.seed)
+    decisions = []
+    for name, rows in zip(makes, made, strict=True):
+        if not len(rows):
+            count = sizes["train"]
+            raise DataError(
+                f"got {count:,} row{'s' if count != 1 else ''}, too few to set some "
+                f"apart for {name}; set data.split.{name}=0, or give more data"
+            )
+        if name not in spec.model_fields_set:
+            decisions.append(
+                Decision(
+                    place=f"data.split.{name}",
+                    value=getattr(spec, name),
+                    reason=f"the data has no {name} rows; {len(rows):,} are set apart, "
+                    f"class by class, equal {many} on one side",
+                )
+            )
+    return {**dict(zip(makes, made, strict=True)), "train": rest}, tuple(decisions)
 
 
 def set_apart(

@@ -48,3 +48,15 @@ def inside(
 def unknown_class(name: str, classes: Sequence[str]) -> str:
     """What is wrong with a label that is outside the list of classes."""
     return f'has the label "{name}", which is not in data.classes{nearest(name, classes)}'
+
+
+def check_names(names: tuple[str, ...] | Auto, setting: str = "classes") -> None:
+    """A rule of specs that take names in the order of their numbers.
+
+    Raises:
+        ValueError: If there are none, or two are the same.
+    """
+    if names != "auto" and (not names or len(set(names)) < len(names)):
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        got = f'"{repeated[0]}" more than once' if repeated else "none"
+        raise ValueError(f"{setting}: got {got}; wanted different names")
