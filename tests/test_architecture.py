@@ -194,7 +194,11 @@ def test_public_things_have_docstrings() -> None:
 
 
 def test_class_depth() -> None:
-    """A class is an interface or final: at most one of luthier's own above it, specs two."""
+    """A class is an interface or final: at most one of luthier's own above it.
+
+    Specs three, since they inherit fields and no behaviour: `Spec`, `BlockSpec`, and what the
+    sublayers of a Transformer have in common.
+    """
     classes = [
         node
         for tree in MODULES.values()
@@ -207,7 +211,7 @@ def test_class_depth() -> None:
         return 1 + max((depth(base) for base in own[name] if base in own), default=0)
 
     for name in own.keys() - ERROR_TREE:
-        assert depth(name) <= (3 if "Spec" in name else 2), name
+        assert depth(name) <= (4 if "Spec" in name else 2), name
 
 
 ERROR_TREE = {node.name for node in ast.walk(MODULES["errors"]) if isinstance(node, ast.ClassDef)}

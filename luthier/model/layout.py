@@ -2,6 +2,7 @@
 
 Dimension key, for the whole file:
     B  rows      T  positions of a row      N  documents of the batch
+    L  positions of the longest      S  positions of all rows      M  of all documents put apart
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+
+from luthier.model.groups import Groups
+from luthier.model.reorder import reordered
 
 CPU = torch.device("cpu")
 PADDING = -1
@@ -104,6 +108,16 @@ class Layout:
         return max(self.lengths)
 
     @cached_property
+    def by_length(self) -> tuple[int, ...]:
+        """The numbers of the documents, the longest first."""
+        return tuple(sorted(range(self.documents), key=lambda number: -self.lengths[number]))
+
+    @cached_property
+    def longest_first(self) -> Layout:
+        """The same places in the rows, with the documents in the order `by_length`."""
+        return replace(self, spans=tuple(self.spans[number] for number in self.by_length))
+
+    @cached_property
     def one_a_row(self) -> bool:
         """Whether row n holds document n and nothing else, from its first position on."""
         return len(self.spans) == self.rows and all(
@@ -122,6 +136,11 @@ class Layout:
         for number, span in enumerate(self.spans):
             numbers[span.row, span.start : span.stop] = number
         return numbers.to(self.device)
+
+    @cached_property
+    def present_S(self) -> Tensor:
+        """Where there are documents, in the rows laid end to end. int64."""
+        return self._kept_S.nonzero()[:, 0]
 
     @cached_property
     def positions_BT(self) -> Tensor:
@@ -143,32 +162,48 @@ class Layout:
             for span in self.spans
         )
 
+    @cached_property
+    def groups(self) -> Groups:
+        """The documents in groups of about the same length, for what costs more than linearly."""
+        starts = [span.row * self.time + span.start for span in self.spans]
+        return Groups(starts, self.lengths, self.rows * self.time, self.device)
+
     def documents_apart(self, x_BTD: Tensor) -> Tensor:
         """One document a row, padded with zeros at the right: `(N, longest, D)`."""
         if self.full:
             return x_BTD
         if self.one_a_row:
-            return x_BTD[:, : self.longest] * self._present_NL[..., None]
-        flat_SD = x_BTD.flatten(0, 1)
-        gathered = flat_SD.index_select(0, self._gather_S)
-        apart = gathered.view(self.documents, self.longest, *x_BTD.shape[2:])
-        return apart * self._present_NL[..., None].to(apart.dtype)
+            return x_BTD[:, : self.longest] * self.present_NL[..., None]
+        apart_MD = reordered(
+            x_BTD.flatten(0, 1), self._gather_M, self._scatter_S, self._present_M, self._kept_S
+        )
+        return apart_MD.view(self.documents, self.longest, *x_BTD.shape[2:])
 
     def together(self, x_NLD: Tensor) -> Tensor:
         """The inverse of `documents_apart`, with zeros in the padding: `(B, T, D)`."""
         if self.full:
             return x_NLD
-        flat_SD = x_NLD.flatten(0, 1).index_select(0, self._scatter_S)
-        rows = flat_SD.view(self.rows, self.time, *x_NLD.shape[2:])
-        return rows * (self.documents_BT != PADDING)[..., None].to(rows.dtype)
+        rows_SD = reordered(
+            x_NLD.flatten(0, 1), self._scatter_S, self._gather_M, self._kept_S, self._present_M
+        )
+        return rows_SD.view(self.rows, self.time, *x_NLD.shape[2:])
 
     @cached_property
-    def _present_NL(self) -> Tensor:
+    def present_NL(self) -> Tensor:
+        """Of documents put apart, which positions are theirs. bool."""
         lengths = torch.tensor(self.lengths, device=self.device)
         return torch.arange(self.longest, device=self.device)[None] < lengths[:, None]
 
     @cached_property
-    def _gather_S(self) -> Tensor:
+    def _present_M(self) -> Tensor:
+        return self.present_NL.flatten()
+
+    @cached_property
+    def _kept_S(self) -> Tensor:
+        return (self.documents_BT != PADDING).flatten()
+
+    @cached_property
+    def _gather_M(self) -> Tensor:
         """For each place of `(N, longest)`, its place in the rows laid end to end."""
         starts = torch.tensor([s.row * self.time + s.start for s in self.spans])
         places = starts[:, None] + torch.arange(self.longest)[None]

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from luthier.errors import ShapeError
 from luthier.model.layout import Layout
 
 
@@ -51,6 +52,8 @@ class Stream:
         handed_on: What each block carries on, by its name. Filled by the blocks.
         losses: Sums that a block adds to the loss, by name: `load_balance`. Filled by the blocks;
             each is a sum over positions, as the loss is.
+        shared: What blocks make of all this once in a pass, for each other: the angles of the
+            positions. By what it is made from.
     """
 
     layout: Layout | None = None
@@ -60,6 +63,7 @@ class Stream:
     state: State | None = None
     handed_on: dict[str, Any] = field(default_factory=dict)
     losses: dict[str, Tensor] = field(default_factory=dict)
+    shared: dict[Any, Any] = field(default_factory=dict)
 
     def add_loss(self, name: str, loss_sum: Tensor) -> None:
         """Adds to what the blocks of that kind add to the loss."""
@@ -86,6 +90,32 @@ def through(module: nn.Module, x: Tensor, stream: Stream | None) -> Tensor:
     return y
 
 
+def absent(state: State, time: int, device: torch.device) -> Tensor:
+    """Which of `time` new positions are padding at the left of their row. `(B, T)`, bool."""
+    begins_B = torch.tensor(state.begins, device=device)
+    return torch.arange(state.time, state.time + time, device=device) < begins_B[:, None]
+
+
+def whole_rows_only(kind: str, x: Tensor, stream: Stream | None, instead: str) -> None:
+    """Refuses a sequence whose rows are no whole documents.
+
+    Args:
+        kind: Of a block that can neither keep documents apart nor go on from a state.
+        x: What it reads; `(B, T, D)` where it is a sequence.
+        stream: Of the forward pass.
+        instead: What to do: `use {kind: layer_norm}`.
+
+    Raises:
+        ShapeError: If they are not.
+    """
+    if stream is None or x.ndim != 3:
+        return
+    if stream.layout is not None:
+        raise ShapeError(f"{kind} cannot keep texts of different lengths apart; {instead}")
+    if stream.state is not None:
+        raise ShapeError(f"{kind} cannot read a text step by step; {instead}")
+
+
 def positions(stream: Stream | None, time: int, device: torch.device) -> Tensor:
     """The place of each position in its document, from 0: `(T,)`, or `(B, T)` where rows differ.
 
@@ -105,3 +135,19 @@ def positions(stream: Stream | None, time: int, device: torch.device) -> Tensor:
         return places_T
     begins_B = torch.tensor(state.begins, device=device)
     return (places_T[None] - begins_B[:, None]).clamp(min=0)
+
+
+def longest(stream: Stream | None, time: int) -> int:
+    """Positions of the longest document of a pass, those read before included.
+
+    Args:
+        stream: Of the forward pass.
+        time: T.
+    """
+    if stream is None:
+        return time
+    if stream.layout is not None:
+        return stream.layout.longest
+    if stream.state is None:
+        return time
+    return stream.state.time + time - min(stream.state.begins, default=0)

@@ -1,7 +1,7 @@
 """Dropout: parts of the signal left out at random while training.
 
 Dimension key, for the whole file:
-    B  batch
+    B  batch      T  time      D  width      N  documents
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from luthier.model.block import BlockSpec, Share
+from luthier.model.stream import Stream, Streamed
 from luthier.signal import Signal
 
 
@@ -35,7 +36,7 @@ class DropoutSpec(BlockSpec):
 
 class DropPathSpec(BlockSpec):
     """Whole samples set to zero while training: as the last layer inside a residual, it skips
-    the residual for them.
+    the residual for them. Of several texts in a row, each is a sample.
 
     Source:
         Huang et al. 2016, "Deep Networks with Stochastic Depth", 1603.09382; with the raised
@@ -53,7 +54,7 @@ class DropPathSpec(BlockSpec):
         return DropPath(self.rate)
 
 
-class DropPath(nn.Module):
+class DropPath(Streamed):
     """Zeroes whole samples with probability `rate`, and divides the others by `1 - rate`.
 
     Shape:
@@ -64,10 +65,17 @@ class DropPath(nn.Module):
         super().__init__()
         self.rate = rate
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
         """`x`, where it is kept."""
         if not self.training or self.rate == 0:
             return x
-        rows = (x.shape[0], *(1,) * (x.ndim - 1))
-        kept = torch.empty(rows, dtype=x.dtype, device=x.device).bernoulli_(1 - self.rate)
-        return x * (kept / (1 - self.rate))
+        layout = None if stream is None else stream.layout
+        if layout is None or x.ndim != 3:
+            kept = self._drawn(x.shape[0], x)
+            return x * kept.view(-1, *(1,) * (x.ndim - 1))
+        kept_N = self._drawn(layout.documents, x)
+        return x * kept_N[layout.documents_BT.clamp(min=0)][..., None]
+
+    def _drawn(self, samples: int, like: Tensor) -> Tensor:
+        kept = torch.empty(samples, dtype=like.dtype, device=like.device)
+        return kept.bernoulli_(1 - self.rate) / (1 - self.rate)

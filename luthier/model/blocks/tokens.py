@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from luthier.errors import ShapeError
 from luthier.model.block import BlockSpec, Share, Size
 from luthier.model.blocks.norm import NormName, norm
-from luthier.model.stream import Stream, Streamed, positions, through
+from luthier.model.stream import Stream, Streamed, longest, positions, through
 from luthier.signal import Signal
 
 SINUSOID_BASE = 10_000.0
@@ -104,17 +104,19 @@ class Tokens(Streamed):
         if self.scale != 1.0:
             y_BTD = y_BTD * self.scale
         if self.spec.position != "none":
-            y_BTD = y_BTD + self._places(positions(stream, x_BT.shape[1], x_BT.device), y_BTD)
+            y_BTD = y_BTD + self._places(stream, y_BTD)
         if self.types is not None:
             types_BT = None if stream is None else stream.types_BT
             y_BTD = y_BTD + self.types(torch.zeros_like(x_BT) if types_BT is None else types_BT)
         finished: Tensor = self.dropout(through(self.norm, y_BTD, stream))
         return finished
 
-    def _places(self, places: Tensor, like: Tensor) -> Tensor:
+    def _places(self, stream: Stream | None, y_BTD: Tensor) -> Tensor:
+        time = y_BTD.shape[1]
+        places = positions(stream, time, y_BTD.device)
         if self.places is None:
-            return sinusoids(places, self.spec.width).to(like.dtype)
-        last = int(places.shape[-1])
+            return sinusoids(places, self.spec.width).to(y_BTD.dtype)
+        last = longest(stream, time)
         if last > self.context:
             raise ShapeError(
                 f"tokens has learned {self.context} positions, but gets a text of {last} tokens; "
