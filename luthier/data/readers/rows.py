@@ -39,7 +39,11 @@ class TableForm:
 
 
 def read_rows(
-    table: Stored, faults: Faults | None = None, form: TableForm | None = None
+    table: Stored,
+    faults: Faults | None = None,
+    form: TableForm | None = None,
+    *,
+    any_size: bool = False,
 ) -> Iterator[Row]:
     """The rows of a table, whatever its format.
 
@@ -47,19 +51,23 @@ def read_rows(
         table: Where it lies.
         faults: Takes up rows that cannot be read; none stops at the first.
         form: Of lines of values.
+        any_size: Whether it may be larger than `MAX_TABLE_BYTES`: for who keeps no rows. Not of a
+            .json file, which is read as a whole.
 
     Raises:
         DataError: If the table cannot be read or parsed.
     """
-    readers = {".jsonl": _json_lines, ".ndjson": _json_lines, ".json": _json}
     suffix = table.path.suffix.lower()
+    most = None if any_size else MAX_TABLE_BYTES
     problems = _Problems(table, faults)
     if suffix == ".parquet":
-        yield from _parquet(table)
-    elif suffix in readers:
-        yield from readers[suffix](table, problems)
+        yield from _parquet(table, most)
+    elif suffix == ".json":
+        yield from _json(table)
+    elif suffix in (".jsonl", ".ndjson"):
+        yield from _json_lines(table, problems, most)
     else:
-        yield from _separated(table, problems, form or TableForm())
+        yield from _separated(table, problems, form or TableForm(), most)
 
 
 class _Problems:
@@ -75,22 +83,25 @@ class _Problems:
         self._faults.add(f"{self._table.name} line {line}", reason)
 
 
-def _lines(table: Stored) -> Iterator[Line]:
-    """Lines of a table that is not too large as a whole."""
+def _lines(table: Stored, most: int | None) -> Iterator[Line]:
+    """Lines of a table that has not too many characters as a whole."""
     characters = 0
     for line in read_lines(table):
         characters += len(line.text)
-        if characters > MAX_TABLE_BYTES:
-            raise DataError(f"{table.where}: is larger than {MAX_TABLE_BYTES // 2**30} GiB")
+        if most is not None and characters > most:
+            raise DataError(f"{table.where}: is larger than {most // 2**30} GiB")
         yield line
 
 
-def _separated(table: Stored, problems: _Problems, form: TableForm) -> Iterator[Row]:
+def _separated(
+    table: Stored, problems: _Problems, form: TableForm, most: int | None
+) -> Iterator[Row]:
     tabbed = table.path.suffix.lower() == ".tsv"
     delimiter = form.delimiter or ("\t" if tabbed else ",")
     quoted = form.quoted if form.quoted is not None else delimiter == ","
     columns: Sequence[str] = form.columns or ()
-    lists = _quoted(table, delimiter) if quoted else _divided(table, delimiter, len(columns))
+    text = _lines(table, most)
+    lists = _quoted(text, table, delimiter) if quoted else _divided(text, delimiter, len(columns))
     for number, values, problem in lists:
         if not columns:
             if problem:
@@ -115,12 +126,12 @@ def _separated(table: Stored, problems: _Problems, form: TableForm) -> Iterator[
         raise DataError(f"{table.where}: is empty; wanted a line with the names of the columns")
 
 
-def _quoted(table: Stored, delimiter: str) -> Iterator[_Values]:
+def _quoted(lines: Iterator[Line], table: Stored, delimiter: str) -> Iterator[_Values]:
     """Values that may stand in quotation marks, and then go over several lines."""
     wrong: dict[int, str] = {}
 
     def texts() -> Iterator[str]:
-        for line in _lines(table):
+        for line in lines:
             if line.problem:
                 wrong[line.number] = line.problem
             yield line.text + "\n"
@@ -141,9 +152,9 @@ def _quoted(table: Stored, delimiter: str) -> Iterator[_Values]:
         raise DataError(f"{table.where}: after line {done}: {error}") from None
 
 
-def _divided(table: Stored, delimiter: str, columns: int) -> Iterator[_Values]:
+def _divided(lines: Iterator[Line], delimiter: str, columns: int) -> Iterator[_Values]:
     """Values that run up to the next delimiter, whatever is in them."""
-    for line in _lines(table):
+    for line in lines:
         if not line.text.strip() and not line.problem:
             continue
         most = columns - 1 if delimiter.isspace() and delimiter != "\t" and columns else -1
@@ -152,8 +163,8 @@ def _divided(table: Stored, delimiter: str, columns: int) -> Iterator[_Values]:
         yield line.number, values, line.problem
 
 
-def _json_lines(table: Stored, problems: _Problems) -> Iterator[Row]:
-    for number, text, problem in _lines(table):
+def _json_lines(table: Stored, problems: _Problems, most: int | None) -> Iterator[Row]:
+    for number, text, problem in _lines(table, most):
         if problem:
             problems.add(number, problem)
             continue
@@ -170,9 +181,8 @@ def _json_lines(table: Stored, problems: _Problems) -> Iterator[Row]:
             problems.add(number, "is no object; wanted {...}")
 
 
-def _json(table: Stored, problems: _Problems) -> Iterator[Row]:
+def _json(table: Stored) -> Iterator[Row]:
     """A list of objects; or an object in which one stands, and nothing else that could be it."""
-    del problems  # a document is whole or none
     found = read_json(table)
     lists = [found]
     if isinstance(found, dict):
@@ -206,17 +216,15 @@ def read_json(file: Stored) -> Any:
         raise DataError(f"{file.where}: is no JSON: {error}") from None
 
 
-def _parquet(table: Stored) -> Iterator[Row]:
+def _parquet(table: Stored, most: int | None) -> Iterator[Row]:
     number = 0
     try:
         with table.open() as stream, pq.ParquetFile(stream) as file:
             head = file.metadata
             groups = range(head.num_row_groups)
             unpacked = sum(head.row_group(group).total_byte_size for group in groups)
-            if unpacked > MAX_TABLE_BYTES:
-                raise DataError(
-                    f"{table.where}: unpacks to more than {MAX_TABLE_BYTES // 2**30} GiB"
-                )
+            if most is not None and unpacked > most:
+                raise DataError(f"{table.where}: unpacks to more than {most // 2**30} GiB")
             for batch in file.iter_batches(batch_size=PARQUET_ROWS):
                 for values in batch.to_pylist():
                     number += 1
