@@ -17,10 +17,12 @@ class Faults:
     Args:
         on_error: Whether `settle` raises or the files are left out and listed.
         place: Where the files are, for messages; empty where their names say it.
+        one: What one of them is called.
     """
 
-    def __init__(self, on_error: OnError = "stop", place: str = "") -> None:
+    def __init__(self, on_error: OnError = "stop", place: str = "", one: str = "file") -> None:
         self.on_error = on_error
+        self.one = one
         self.place = place
         self.found: list[tuple[str, str]] = []
 
@@ -37,7 +39,8 @@ class Faults:
         if not self.found or self.on_error == "skip":
             return
         count = len(self.found)
-        what = "1 file cannot be used" if count == 1 else f"{count} files cannot be used"
+        one = self.one
+        what = f"1 {one} cannot be used" if count == 1 else f"{count:,} {one}s cannot be used"
         where = f"{self.place}: " if self.place else ""
         raise DataError(
             f"{where}{what}:\n{listed(self.found)}\n"

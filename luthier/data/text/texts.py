@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from luthier.data.text.tokenizer_training import TokenizerSpec
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from luthier.data.faults import OnError
 from luthier.data.split import SplitSpec
+from luthier.data.text.tokenizer_training import TokenizerSpec
 from luthier.spec import Auto, Spec
 
 LONGEST = 2**20
@@ -25,3 +27,9 @@ class TextsSpec(Spec):
     """Whether a row that cannot be used stops everything, or is left out and listed."""
     limit: int | None = Field(default=None, ge=1)
     """The most texts of each given split: for quick tries."""
+
+    @model_validator(mode="after")
+    def _some_context(self) -> Self:
+        if self.context != "auto" and not 1 <= self.context <= LONGEST:
+            raise ValueError(f"context: got {self.context:,}; wanted 1 to {LONGEST:,} tokens")
+        return self
