@@ -36,13 +36,19 @@ class Chain(nn.Sequential, Streamed):
         reads: What reaches the first.
         place: The name of the list that they stand in: `model.layers`.
         origin: The kind of the block before the chain, for messages; empty for none.
+        like: A chain of the same blocks that reads the same, if there is one: its measures hold.
 
     Raises:
         ShapeError: If a block cannot read what reaches it, with its place.
     """
 
     def __init__(
-        self, specs: Sequence[BlockSpec], reads: Signal, place: str, origin: str = ""
+        self,
+        specs: Sequence[BlockSpec],
+        reads: Signal,
+        place: str,
+        origin: str = "",
+        like: Chain | None = None,
     ) -> None:
         super().__init__()
         self.reads = reads
@@ -52,7 +58,7 @@ class Chain(nn.Sequential, Streamed):
             try:
                 with torch.device("meta"):
                     block = spec.build(reads)
-                gives = _measured(spec, block, reads)
+                gives = _measured(spec, block, reads) if like is None else like.steps[index].gives
             except ShapeError as error:
                 raise _with_origin(error, reads, origin).at(here) from None
             self.append(block)
@@ -65,11 +71,14 @@ class Chain(nn.Sequential, Streamed):
         """`x` through all blocks.
 
         Raises:
-            ShapeError: If a block that does not know of documents changes their positions.
+            ShapeError: If a block cannot keep documents apart, or go on from a state.
         """
         laid_out = stream is not None and stream.layout is not None
         for index, block in enumerate(self):
-            y = through(block, x, stream)
+            try:
+                y = through(block, x, stream)
+            except ShapeError as error:
+                raise error.at(self.steps[index].place) from None
             blind = laid_out and x.ndim == 3 and not isinstance(block, Streamed)
             if blind and y.shape[:2] != x.shape[:2]:
                 raise self._moves(index)

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Literal
+from typing import Literal, Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from luthier.errors import InputError
+from luthier.model.blocks.crf import Crf
+from luthier.model.blocks.linear_recurrence import Decay
+from luthier.model.blocks.recurrent import Lstm
 from luthier.model.blocks.residual import Residual
+from luthier.model.blocks.sublayer import Sublayer
 from luthier.model.blocks.unembed import Unembed
 from luthier.spec import Spec
 
@@ -54,10 +59,23 @@ class InitializeSpec(Spec):
     torch: uniform in ± 1 / sqrt(fan-in), biases too; PyTorch's own. kaiming: variance
     2 / fan-in, for relu. glorot (also called Xavier): 2 / (fan-in + fan-out); Keras's own is
     glorot_uniform. lecun: 1 / fan-in, for selu. orthogonal: rows or columns of a rotation.
-    normal: spread 0.02. All but torch begin with biases of zero."""
+    normal: spread 0.02. All but torch begin with biases of zero, and with a rotation for what
+    reads the state of a recurrent layer."""
     zero_residuals: bool = False
-    """Whether the last norm inside each residual begins at zero, so that each of them begins as
-    its shortcut alone; helps deep networks with large batches (1706.02677, section 5.1)."""
+    """Whether what each residual adds begins at zero, so that each of them begins as its shortcut
+    alone: of a residual the last norm inside, of an attention or an MLP the last layer. Helps deep
+    networks with large batches (1706.02677, section 5.1)."""
+    residual_depth: bool = False
+    """Whether what each of the N attentions, MLPs and their like adds begins smaller, by
+    1 / sqrt(N), so that the sum does not grow with the depth, as in GPT-2."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.zero_residuals and self.residual_depth:
+            raise ValueError(
+                "residual_depth makes smaller what zero_residuals sets to zero; leave one out"
+            )
+        return self
 
 
 def materialize(
@@ -96,6 +114,8 @@ def materialize(
                 tensor.copy_(_first_value(module, own_name, name, seed, spec.scheme))
     if spec.zero_residuals:
         _zero_residuals(network)
+    if spec.residual_depth:
+        _shrink_residuals(network)
 
 
 def generator_for(seed: int, name: str) -> torch.Generator:
@@ -114,6 +134,14 @@ def _first_value(module: nn.Module, own_name: str, name: str, seed: int, scheme:
         return torch.empty(tuple(module.weight.shape)).normal_(
             std=NORMAL_STD, generator=generator_for(seed, name)
         )
+    if isinstance(module, Crf):
+        return torch.empty(tuple(getattr(module, own_name).shape)).normal_(
+            std=NORMAL_STD, generator=generator_for(seed, name)
+        )
+    if isinstance(module, Decay):
+        return module.first_weight(generator_for(seed, name))
+    if isinstance(module, nn.RNNBase):
+        return _of_recurrent(module, own_name, generator_for(seed, name), scheme)
     assert isinstance(module, _WEIGHED), f"no rule gives {name} of {type(module)} a first value"
     generator = generator_for(seed, name)
     if own_name == "bias":
@@ -129,6 +157,26 @@ def _first_value(module: nn.Module, own_name: str, name: str, seed: int, scheme:
     flipped = torch.empty(groups * shape[1], shape[0] // groups, *shape[2:])
     drawn = _drawn(flipped, scheme, generator)
     return drawn.view(groups, -1, *drawn.shape[1:]).transpose(1, 2).flatten(0, 1)
+
+
+def _of_recurrent(
+    module: nn.RNNBase, own_name: str, generator: torch.Generator, scheme: Scheme
+) -> Tensor:
+    """A tensor of a recurrent layer, which has those of all its gates below one another.
+
+    As in Keras, all but torch's own scheme draw what reads the input as one matrix, and begin
+    with a rotation for what reads the state: it neither grows nor fades.
+    """
+    width = dict(module.named_parameters())["weight_hh_l0"].shape[1]
+    value = torch.zeros(tuple(getattr(module, own_name).shape))
+    if scheme == "torch":
+        bound = 1 / math.sqrt(width)
+        value.uniform_(-bound, bound, generator=generator)
+    elif own_name.startswith("weight"):
+        _drawn(value, "orthogonal" if "_hh_" in own_name else scheme, generator)
+    if isinstance(module, Lstm) and own_name.startswith("bias_ih"):
+        value[width : 2 * width] += module.forget_bias
+    return value
 
 
 def _drawn(weight: Tensor, scheme: Scheme, generator: torch.Generator) -> Tensor:
@@ -154,15 +202,39 @@ def _drawn(weight: Tensor, scheme: Scheme, generator: torch.Generator) -> Tensor
 
 
 def _zero_residuals(network: nn.Module) -> None:
-    found = False
+    last = _writes(network)
     for residual in network.modules():
         if isinstance(residual, Residual):
             norms = [module for module in residual.layers.modules() if isinstance(module, _NORMS)]
-            if norms:
-                nn.init.zeros_(norms[-1].weight)
-                found = True
-    if not found:
+            last += norms[-1:]
+    if not last:
         raise InputError(
-            "model.initialize.zero_residuals: got true, but no residual has a norm inside; leave "
-            "it out"
+            "model.initialize.zero_residuals: got true, but there is neither a residual with a "
+            "norm inside, nor an attention or MLP; leave it out"
         )
+    for module in last:
+        for tensor in module.parameters(recurse=False):
+            nn.init.zeros_(tensor)
+
+
+def _shrink_residuals(network: nn.Module) -> None:
+    depth = sum(isinstance(part, Sublayer) and part.residual for part in network.modules())
+    if not depth:
+        raise InputError(
+            "model.initialize.residual_depth: got true, but there is no attention or MLP with a "
+            "residual; leave it out"
+        )
+    with torch.no_grad():
+        for module in _writes(network):
+            for tensor in module.parameters(recurse=False):
+                tensor.mul_(depth**-0.5)
+
+
+def _writes(network: nn.Module) -> list[nn.Module]:
+    """What the sublayers add to their input is a multiple of the parameters of these."""
+    return [
+        module
+        for part in network.modules()
+        if isinstance(part, Sublayer) and part.residual
+        for module in part.writes
+    ]

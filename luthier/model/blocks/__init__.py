@@ -7,11 +7,17 @@ from typing import Annotated
 from pydantic import Field
 
 from luthier.model.blocks.activation import ActivationSpec
+from luthier.model.blocks.attention import AttentionSpec
 from luthier.model.blocks.conv import ConvSpec
 from luthier.model.blocks.conv_transpose import ConvTransposeSpec
+from luthier.model.blocks.crf import CrfSpec
+from luthier.model.blocks.cross_attention import CrossAttentionSpec
 from luthier.model.blocks.dense import DenseSpec
 from luthier.model.blocks.dropout import DropoutSpec, DropPathSpec
 from luthier.model.blocks.flatten import FlattenSpec
+from luthier.model.blocks.linear_recurrence import LinearRecurrenceSpec
+from luthier.model.blocks.mlp import MlpSpec
+from luthier.model.blocks.moe import MoeSpec
 from luthier.model.blocks.norm import BatchNormSpec, GroupNormSpec, LayerNormSpec, RmsNormSpec
 from luthier.model.blocks.parallel import ParallelSpec
 from luthier.model.blocks.pool import (
@@ -20,6 +26,7 @@ from luthier.model.blocks.pool import (
     GlobalPoolSpec,
     MaxPoolSpec,
 )
+from luthier.model.blocks.recurrent import RecurrentSpec
 from luthier.model.blocks.repeat import RepeatSpec
 from luthier.model.blocks.residual import ResidualSpec
 from luthier.model.blocks.tokens import TokensSpec
@@ -29,10 +36,13 @@ from luthier.model.blocks.upsample import UpsampleSpec
 Block = Annotated[
     ActivationSpec
     | AdaptivePoolSpec
+    | AttentionSpec
     | AveragePoolSpec
     | BatchNormSpec
     | ConvSpec
     | ConvTransposeSpec
+    | CrfSpec
+    | CrossAttentionSpec
     | DenseSpec
     | DropPathSpec
     | DropoutSpec
@@ -40,8 +50,12 @@ Block = Annotated[
     | GlobalPoolSpec
     | GroupNormSpec
     | LayerNormSpec
+    | LinearRecurrenceSpec
     | MaxPoolSpec
+    | MlpSpec
+    | MoeSpec
     | ParallelSpec
+    | RecurrentSpec
     | RepeatSpec
     | ResidualSpec
     | RmsNormSpec

@@ -16,6 +16,7 @@ from luthier.model.block import BlockSpec, Size, Sizes
 from luthier.model.blocks.activation import ActivationName, activation
 from luthier.model.blocks.conv import Cells, group_count, with_channels
 from luthier.model.blocks.norm import NormName, bias_is_used, norm
+from luthier.model.stream import Stream, Streamed, through, whole_rows_only
 from luthier.model.window import Padding, for_each, positions, times
 from luthier.signal import Signal
 from luthier.spec import Auto, Many
@@ -67,7 +68,7 @@ class ConvTransposeSpec(BlockSpec):
         return ConvTranspose(self, signal)
 
 
-class ConvTranspose(nn.Module):
+class ConvTranspose(Streamed):
     """`activation(norm(transposed convolution(x)))`.
 
     Args:
@@ -110,10 +111,11 @@ class ConvTranspose(nn.Module):
         self.norm = norm(spec.norm, with_channels(signal, spec.channels))
         self.activation = activation(spec.activation)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
         """The larger signal, normalised and activated."""
+        whole_rows_only("conv_transpose", x, stream, "use {kind: conv, padding: same}")
         x = self.conv(x.transpose(1, 2)).transpose(1, 2) if self.over_time else self.conv(x)
-        y: Tensor = self.activation(self.norm(x))
+        y: Tensor = self.activation(through(self.norm, x, stream))
         return y
 
 

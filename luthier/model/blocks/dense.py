@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from luthier.model.block import BlockSpec, Size
 from luthier.model.blocks.activation import ActivationName, activation
 from luthier.model.blocks.norm import NormName, bias_is_used, norm
+from luthier.model.stream import Stream, Streamed, through
 from luthier.signal import Signal
 from luthier.spec import Auto
 
@@ -39,7 +40,7 @@ class DenseSpec(BlockSpec):
         return Dense(self, signal)
 
 
-class Dense(nn.Module):
+class Dense(Streamed):
     """`activation(norm(x W^T + b))`.
 
     Args:
@@ -68,7 +69,7 @@ class Dense(nn.Module):
         self.norm = norm(spec.norm, gives)
         self.activation = activation(spec.activation)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
         """The sums, normalised and activated."""
-        y: Tensor = self.activation(self.norm(self.linear(x)))
+        y: Tensor = self.activation(through(self.norm, self.linear(x), stream))
         return y

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from luthier.model.block import BlockSpec
+from luthier.model.stream import Stream, Streamed, whole_rows_only
 from luthier.signal import Signal
 
 
@@ -26,7 +27,7 @@ class FlattenSpec(BlockSpec):
         return Flatten(signal)
 
 
-class Flatten(nn.Module):
+class Flatten(Streamed):
     """`(B, C, H, W)` or `(B, T, D)` to `(B, all of them)`.
 
     Attributes:
@@ -40,8 +41,9 @@ class Flatten(nn.Module):
         self.reads = reads
         self.order: Literal["channels_first", "channels_last"] = "channels_first"
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
         """One row a sample."""
+        whole_rows_only("flatten", x, stream, "use {kind: global_pool}")
         if self.order == "channels_last":
             x = x.permute(0, 2, 3, 1)
         return x.flatten(1)

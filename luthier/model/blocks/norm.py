@@ -2,6 +2,7 @@
 
 Dimension key, for the whole file:
     B  batch      C  channels      H, W  height and width      T  time      D  width
+    S  positions of all rows      P  of those, the ones that are no padding
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from luthier.errors import ShapeError
 from luthier.model.block import BlockSpec, Size
+from luthier.model.stream import Stream, Streamed, whole_rows_only
 from luthier.signal import Signal
 
 NormName = Literal["none", "batch", "layer", "group", "rms"]
@@ -53,7 +55,7 @@ class LayerNormSpec(BlockSpec):
     Of an image, each pixel over its channels, as in ConvNeXt; not the whole image at once.
 
     Cost:
-        Parameters: 2 a feature.
+        Parameters: 2 a feature, or 1 without a bias.
 
     Source:
         Ba et al. 2016, 1607.06450.
@@ -62,12 +64,14 @@ class LayerNormSpec(BlockSpec):
     kind: Literal["layer_norm"] = "layer_norm"
     epsilon: Epsilon = 1e-5
     """Added to the variance, against a division by zero."""
+    bias: bool = True
+    """Whether each feature also has a learned number added."""
 
     def build(self, signal: Signal) -> nn.Module:
         """A layer norm over the features of `signal`."""
         _refuse_tokens(self, signal)
         layer = PixelLayerNorm if signal.form == "image" else nn.LayerNorm
-        return layer(signal.width, eps=self.epsilon)
+        return layer(signal.width, eps=self.epsilon, bias=self.bias)
 
 
 class RmsNormSpec(BlockSpec):
@@ -150,19 +154,26 @@ def _refuse_tokens(spec: BlockSpec, signal: Signal) -> None:
         raise spec.unreadable("numbers", signal)
 
 
-class TimeBatchNorm(nn.BatchNorm1d):
-    """Batch norm of sequences."""
+class TimeBatchNorm(nn.BatchNorm1d, Streamed):
+    """Batch norm of sequences. Padding does not count in the statistics."""
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
+    def forward(self, x_BTD: Tensor, stream: Stream | None = None) -> Tensor:
         """`(B, T, D)` to the same."""
-        return super().forward(x_BTD.transpose(1, 2)).transpose(1, 2)
+        layout = None if stream is None else stream.layout
+        x_SD = x_BTD.flatten(0, 1)
+        if layout is None or not self.training or len(layout.present_S) == len(x_SD):
+            return super().forward(x_SD).view_as(x_BTD)
+        y_PD = super().forward(x_SD.index_select(0, layout.present_S))
+        y_SD = y_PD.new_zeros(x_SD.shape).index_copy(0, layout.present_S, y_PD)
+        return y_SD.view_as(x_BTD)
 
 
-class TimeGroupNorm(nn.GroupNorm):
+class TimeGroupNorm(nn.GroupNorm, Streamed):
     """Group norm of sequences."""
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
+    def forward(self, x_BTD: Tensor, stream: Stream | None = None) -> Tensor:
         """`(B, T, D)` to the same."""
+        whole_rows_only("group_norm", x_BTD, stream, "use {kind: layer_norm}")
         return super().forward(x_BTD.transpose(1, 2)).transpose(1, 2)
 
 

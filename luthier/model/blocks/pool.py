@@ -6,18 +6,25 @@ Dimension key, for the whole file:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
 from luthier.errors import ShapeError
 from luthier.model.block import LARGEST, BlockSpec, Sizes
+from luthier.model.layout import Layout
+from luthier.model.stream import Stream, Streamed, whole_rows_only
 from luthier.model.window import Window, for_each, times
 from luthier.signal import Signal
 from luthier.spec import Many
+
+Reduce = Literal["average", "max", "first", "last"]
+INSTEAD = "pool each of them whole, with {kind: global_pool}"
+"""What to do where a window would reach from one text into the next."""
 
 Margin = Annotated[int, Field(ge=0, le=LARGEST)]
 
@@ -69,20 +76,28 @@ class AdaptivePoolSpec(BlockSpec):
 
 
 class GlobalPoolSpec(BlockSpec):
-    """One value for each channel: an image or a sequence becomes a vector."""
+    """One value for each channel: an image or a sequence becomes a vector.
+
+    Of texts of different lengths, each becomes a vector of its own positions.
+    """
 
     kind: Literal["global_pool"] = "global_pool"
-    reduce: Literal["average", "max"] = "average"
-    """Which value stands for all positions."""
+    reduce: Reduce = "average"
+    """Which value stands for all positions: their average, the largest, or in a sequence that of
+    the first (BERT's [CLS]) or of the last one."""
 
     def build(self, signal: Signal) -> nn.Module:
         """A `GlobalPool` for `signal`."""
         _refuse(self, signal)
-        dims = (1,) if signal.form == "sequence" else (2, 3)
-        return GlobalPool(dims, largest=self.reduce == "max")
+        if signal.form == "image" and self.reduce in ("first", "last"):
+            raise ShapeError(
+                f"global_pool has reduce: {self.reduce}, but gets {signal}, whose positions have "
+                "no order; use average or max"
+            )
+        return GlobalPool(self.reduce, over_time=signal.form == "sequence")
 
 
-class MaxPool(nn.Module):
+class MaxPool(Streamed):
     """The largest value in each window.
 
     Shape:
@@ -99,8 +114,9 @@ class MaxPool(nn.Module):
         self.over_time = over_time
         self.activation: nn.Module = nn.Identity()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
         """The pooled signal."""
+        whole_rows_only("max_pool", x, stream, INSTEAD)
         window = self.window
         if self.over_time:
             pooled = F.max_pool1d(x.transpose(1, 2), window.size, window.stride, window.before)
@@ -111,7 +127,7 @@ class MaxPool(nn.Module):
         return y
 
 
-class AveragePool(nn.Module):
+class AveragePool(Streamed):
     """The mean of each window.
 
     Shape:
@@ -123,8 +139,9 @@ class AveragePool(nn.Module):
         self.window = window
         self.over_time = over_time
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
         """The pooled signal."""
+        whole_rows_only("average_pool", x, stream, INSTEAD)
         pool: Callable[..., Tensor] = F.avg_pool1d if self.over_time else F.avg_pool2d
         x = x.transpose(1, 2) if self.over_time else x
         window = self.window
@@ -132,7 +149,7 @@ class AveragePool(nn.Module):
         return y.transpose(1, 2) if self.over_time else y
 
 
-class AdaptivePool(nn.Module):
+class AdaptivePool(Streamed):
     """Means over a grid of `size` windows.
 
     Shape:
@@ -144,29 +161,61 @@ class AdaptivePool(nn.Module):
         self.size = size
         self.over_time = over_time
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
         """The pooled signal."""
+        whole_rows_only("adaptive_pool", x, stream, INSTEAD)
         if self.over_time:
             return F.adaptive_avg_pool1d(x.transpose(1, 2), self.size).transpose(1, 2)
         height, width = self.size
         return F.adaptive_avg_pool2d(x, (height, width))
 
 
-class GlobalPool(nn.Module):
-    """The mean or the largest of all positions.
+class GlobalPool(Streamed):
+    """One of all positions, or their mean.
 
     Shape:
-        `(B, C, H, W)` to `(B, C)`, `(B, T, D)` to `(B, D)`.
+        `(B, C, H, W)` to `(B, C)`, `(B, T, D)` to `(B, D)`; with a layout of N documents, to
+        `(N, D)`.
     """
 
-    def __init__(self, dims: tuple[int, ...], *, largest: bool) -> None:
+    def __init__(self, reduce: Reduce, *, over_time: bool) -> None:
         super().__init__()
-        self.dims = dims
-        self.largest = largest
+        self.reduce = reduce
+        self.dims = (1,) if over_time else (2, 3)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
         """The pooled signal."""
-        return x.amax(self.dims) if self.largest else x.mean(self.dims)
+        if stream is not None and stream.layout is not None and x.ndim == 3:
+            return self._of_documents(x, stream.layout)
+        whole_rows_only("global_pool", x, stream, "leave it out")
+        match self.reduce:
+            case "average":
+                return x.mean(self.dims)
+            case "max":
+                return x.amax(self.dims)
+            case "first":
+                return x[:, 0]
+            case "last":
+                return x[:, -1]
+
+    def _of_documents(self, x_BTD: Tensor, layout: Layout) -> Tensor:
+        match self.reduce:
+            case "average":
+                lengths_N = torch.tensor(layout.lengths, dtype=x_BTD.dtype, device=x_BTD.device)
+                return layout.documents_apart(x_BTD).sum(1) / lengths_N[:, None]
+            case "max":
+                absent_NL = ~layout.present_NL
+                apart_NLD = layout.documents_apart(x_BTD)
+                return apart_NLD.masked_fill(absent_NL[..., None], -torch.inf).amax(1)
+            case "first":
+                return _picked(x_BTD, [s.row * layout.time + s.start for s in layout.spans])
+            case "last":
+                return _picked(x_BTD, [s.row * layout.time + s.stop - 1 for s in layout.spans])
+
+
+def _picked(x_BTD: Tensor, places: Sequence[int]) -> Tensor:
+    """The positions at `places` of the rows laid end to end."""
+    return x_BTD.flatten(0, 1).index_select(0, torch.tensor(places, device=x_BTD.device))
 
 
 def _refuse(spec: BlockSpec, signal: Signal) -> None:

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from luthier.model.block import BlockSpec
+from luthier.model.stream import Stream, Streamed, whole_rows_only
 from luthier.model.window import for_each, positions
 from luthier.signal import Signal
 from luthier.spec import Many
@@ -37,7 +38,7 @@ class UpsampleSpec(BlockSpec):
         return Upsample(self, signal)
 
 
-class Upsample(nn.Module):
+class Upsample(Streamed):
     """Positions made from their neighbours.
 
     Shape:
@@ -52,8 +53,9 @@ class Upsample(nn.Module):
         linear = "linear" if self.over_time else "bilinear"
         self.mode = "nearest" if spec.mode == "nearest" else linear
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
         """The larger signal."""
+        whole_rows_only("upsample", x, stream, "leave it out")
         x = x.transpose(1, 2) if self.over_time else x
         x = F.interpolate(x, self.size, mode=self.mode)
         return x.transpose(1, 2) if self.over_time else x

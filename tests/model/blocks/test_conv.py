@@ -54,7 +54,7 @@ def test_a_sequence_is_filtered_over_time() -> None:
     conv = filled(ConvSpec(channels=6, kernel=3, stride=2, activation="relu").build(SEQUENCE))
     x_BTD = torch.randn(2, 9, 4, dtype=torch.float64)
     theirs = F.conv1d(x_BTD.transpose(1, 2), conv.conv.weight, conv.conv.bias, stride=2)
-    assert torch.equal(conv(x_BTD), theirs.transpose(1, 2).relu())
+    torch.testing.assert_close(conv(x_BTD), theirs.transpose(1, 2).relu(), rtol=0, atol=1e-12)
 
 
 def test_depthwise_channels_do_not_see_each_other() -> None:
