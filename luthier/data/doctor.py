@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from luthier.data.collection import SPLITS, Decoded, Rows, Split
+from luthier.data.balance import balance_findings
+from luthier.data.collection import SPLITS, Decoded, Split
+from luthier.data.copies import Copied, equal_pairs
 from luthier.data.decoding import Progress
 from luthier.data.duplicates import equal_groups, near_pairs
-from luthier.data.finding import FILES, Finding, counted, some_of, unusable, worst_first
+from luthier.data.finding import FILES, Finding, counted, unusable, worst_first
 from luthier.data.images import ImagesSpec
 from luthier.data.pictures import PictureExamples
 from luthier.data.prepare_pictures import PreparedPictures, prepare_pictures
 from luthier.errors import DataError
-
-IMBALANCE = 10
-"""The largest class over the smallest, from where it is worth a warning."""
-FEW = 20
-"""Training pictures of a class, below which it is worth a warning."""
 
 
 def inspect(
@@ -52,97 +49,33 @@ def inspect(
 
 
 def _classes(data: PreparedPictures) -> Iterator[Finding]:
-    counts = np.array(data.target.counts)
-    few = [
-        f"{data.target.names[number]} ({counts[number]})"
-        for number in np.argsort(counts, kind="stable")
-        if 0 < counts[number] < FEW
-    ]
-    if few:
-        yield Finding(
-            severity="warning",
-            message=f"{counted(len(few), 'class', 'classes')} with fewer than {FEW} training "
-            f"pictures: {some_of(few)}",
-        )
-    present = counts[counts > 0]
-    if present.max() >= IMBALANCE * present.min():
-        most, least = data.target.names[int(counts.argmax())], _rarest(data)
-        yield Finding(
-            severity="warning",
-            message=f'"{most}" has {counts.max():,} training pictures and "{least}" has '
-            f"{present.min():,}; accuracy will say little: look at the scores of each class, and "
-            "try task.class_weights=balanced",
-        )
-    for name, examples in _splits(data)[1:]:
-        here = np.bincount(examples.labels, minlength=len(data.target.names))
-        missing = [data.target.names[n] for n in np.flatnonzero((here == 0) & (counts > 0))]
-        if missing:
-            yield Finding(
-                severity="warning",
-                message=f"{name} has no pictures of {counted(len(missing), 'class', 'classes')}: "
-                f"{some_of(missing)}",
-            )
+    held = {split: examples.labels for split, examples in _splits(data)[1:]}
+    return balance_findings(data.target, held, "pictures")
 
 
 def _copies(data: PreparedPictures) -> Iterator[Finding]:
-    """Equal and nearly equal pictures: across splits, with two labels, in one split."""
+    """Equal and nearly equal pictures."""
     splits = _splits(data)
     rows = np.concatenate([examples.rows for _, examples in splits])
     side = np.repeat(np.arange(len(splits)), [len(examples) for _, examples in splits])
     first = np.cumsum([0, *(len(examples) for _, examples in splits)])
-    images, labels = data.decoded.images[rows], data.decoded.labels[rows]
+    images = data.decoded.images[rows]
 
     def name(row: int) -> str:
         examples = splits[int(side[row])][1]
         return examples.name(row - int(first[side[row]]))
 
+    copied = Copied(
+        splits=[split for split, _ in splits],
+        side=side,
+        labels=data.decoded.labels[rows],
+        name=name,
+        one="picture",
+    )
     groups = equal_groups(images)
-    equal = _equal_pairs(groups)
     near = near_pairs(images)
-    near = near[groups[near[:, 0]] != groups[near[:, 1]]]
-    for pairs, what in ((equal, "equal"), (near, "nearly equal")):
-        yield from _leaks(pairs, side, [split for split, _ in splits], name, what)
-        crossed = pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
-        if len(crossed):
-            yield Finding(
-                severity="warning",
-                message=f"{counted(len(crossed), 'pair')} of {what} pictures with two labels",
-                files=_pair_names(crossed, name),
-            )
-        inside = pairs[side[pairs[:, 0]] == side[pairs[:, 1]]]
-        if len(inside):
-            yield Finding(
-                severity="note",
-                message=f"{counted(len(inside), 'pair')} of {what} pictures in one split",
-                files=_pair_names(inside, name),
-            )
-
-
-def _leaks(
-    pairs: Rows, side: Rows, splits: Sequence[Split], name: Callable[[int], str], what: str
-) -> Iterator[Finding]:
-    """Pictures that stand in two splits: what is measured there was learned by heart."""
-    for a in range(len(splits)):
-        for b in range(a + 1, len(splits)):
-            sides = np.sort(side[pairs], axis=1)
-            across = pairs[(sides[:, 0] == a) & (sides[:, 1] == b)]
-            if len(across):
-                leaked = len(np.unique(across[side[across] == b]))
-                yield Finding(
-                    severity="warning",
-                    message=f"{counted(leaked, f'{splits[b]} picture')} {what} to one in "
-                    f"{splits[a]}; what is learned by heart there will score well on {splits[b]}",
-                    files=_pair_names(across, name),
-                )
-
-
-def _equal_pairs(groups: Rows) -> Rows:
-    """`(pairs, 2)`: each row of a group with the group's first row."""
-    order = np.argsort(groups, kind="stable")
-    starts = np.searchsorted(groups[order], np.arange(groups.max() + 1))
-    firsts = order[starts][groups]
-    later = np.flatnonzero(firsts != np.arange(len(groups)))
-    return np.stack([firsts[later], later], axis=1)
+    yield from copied.findings(equal_pairs(groups), "equal")
+    yield from copied.findings(near[groups[near[:, 0]] != groups[near[:, 1]]], "nearly equal")
 
 
 def _constant(data: PreparedPictures) -> Iterator[Finding]:
@@ -204,14 +137,3 @@ def _looks(decoded: Decoded) -> Iterator[Finding]:
 def _splits(data: PreparedPictures) -> list[tuple[Split, PictureExamples]]:
     given = (data.train, data.validation, data.test)
     return [(name, part) for name, part in zip(SPLITS, given, strict=True) if part is not None]
-
-
-def _rarest(data: PreparedPictures) -> str:
-    present = [
-        (count, name) for name, count in zip(data.target.names, data.target.counts, strict=True)
-    ]
-    return min((pair for pair in present if pair[0]), key=lambda pair: pair[0])[1]
-
-
-def _pair_names(pairs: Rows, name: Callable[[int], str]) -> tuple[str, ...]:
-    return tuple(f"{name(int(a))} = {name(int(b))}" for a, b in pairs[:FILES])
