@@ -15,6 +15,7 @@ from torch import nn
 from luthier.data.examples import Examples
 from luthier.errors import DataError, DivergedError
 from luthier.metrics.interval import Metric, mean
+from luthier.metrics.ratio import ratio
 from luthier.placement.placed import Placed
 from luthier.tasks.task import Columns, Task
 
@@ -28,7 +29,7 @@ class Evaluation:
     metrics: Mapping[str, Metric]
     """The task's metrics, the headline first."""
     loss: Metric
-    """The task's own loss, the mean over the examples."""
+    """The task's own loss, the mean over the targets."""
     details: Mapping[str, Any]
     """What stands behind the metrics, JSON-ready, as the task gives it."""
     columns: Columns
@@ -81,7 +82,7 @@ def evaluate(
     return Evaluation(
         headline=task.headline,
         metrics=task.metrics(columns),
-        loss=mean(columns["loss"]),
+        loss=_mean_loss(columns),
         details=task.details(columns),
         columns=columns,
         seconds=time.perf_counter() - began,
@@ -92,6 +93,14 @@ def _decoded(placed: Placed, task: Task[Any], examples: Examples[Any], ids: np.n
     batch = task.collate(examples.read(ids, epoch=0)).to(placed.device)
     with placed.autocast():
         return task.judge(placed.network, batch)
+
+
+def _mean_loss(columns: Columns) -> Metric:
+    """The mean over the targets, of which an example may have several."""
+    targets = columns.get("targets")
+    if targets is None:
+        return mean(columns["loss"])
+    return ratio(columns["loss"] * targets, targets)
 
 
 def _must_be_finite(losses: np.ndarray) -> None:

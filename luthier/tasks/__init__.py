@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from luthier.tasks.classify import ClassifySpec
+from typing import Annotated
 
-TaskSpec = ClassifySpec
+from pydantic import Field
+
+from luthier.tasks.classify import ClassifySpec
+from luthier.tasks.classify_and_tag import ClassifyAndTagSpec
+from luthier.tasks.language import LanguageSpec
+from luthier.tasks.tag import TagSpec
+
+TaskSpec = Annotated[
+    ClassifyAndTagSpec | ClassifySpec | LanguageSpec | TagSpec, Field(discriminator="kind")
+]
 """Every task that a recipe can name."""

@@ -1,7 +1,7 @@
 """Classify: one of several classes for each input.
 
 Dimension key, for the whole file:
-    B  batch      K  classes      N  the likeliest classes that are kept
+    B  batch      K  classes      N  the likeliest classes that are kept      T  positions
 """
 
 from __future__ import annotations
@@ -17,22 +17,30 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from luthier.data.examples import Samples
-from luthier.data.purpose import Purpose
+from luthier.data.purpose import Purpose, Special
 from luthier.data.target import Labels, Target
+from luthier.data.text.samples import TextSamples
 from luthier.errors import InputError, Problem, ShapeError, SpecError, nearest
 from luthier.metrics.classification import classification_details, classification_metrics
 from luthier.metrics.interval import Metric
 from luthier.model.blocks.dense import DenseSpec
 from luthier.model.blocks.pool import GlobalPoolSpec
+from luthier.model.blueprint import Network
+from luthier.model.stream import Stream
 from luthier.signal import Signal
 from luthier.spec import Spec
+from luthier.tasks.forward import finished, forward, in_float32
 from luthier.tasks.task import Columns, Loss
+from luthier.tasks.texts import Texts, read
+
+TEXT_SPECIALS: tuple[Special, ...] = ("pad",)
+"""What a network that knows nothing of where texts lie finds behind them."""
 
 Weight = Annotated[float, Field(ge=0)]
 
 
 class ClassifySpec(Spec):
-    """One class for each input, by cross-entropy."""
+    """One class for each input, by cross-entropy: of a picture, a text or a pair of texts."""
 
     kind: Literal["classify"] = "classify"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
@@ -46,7 +54,7 @@ class ClassifySpec(Spec):
 
     def purpose(self) -> Purpose:
         """What it wants of the data."""
-        return Purpose(learns="labels")
+        return Purpose(learns="labels", specials=TEXT_SPECIALS)
 
     def head(self, signal: Signal, target: Target) -> tuple[DenseSpec | GlobalPoolSpec, ...]:
         """The blocks that turn `signal`, the last layer's output, into a score for each class.
@@ -87,8 +95,8 @@ class ClassifySpec(Spec):
 class ClassifyBatch:
     """Inputs and what they are."""
 
-    inputs: Tensor
-    """`(B, *signal.shape)`."""
+    inputs: Tensor | Texts
+    """`(B, *signal.shape)`, or B texts."""
     targets: Tensor
     """`(B,)` class numbers, or `(B, K)` shares."""
     ids: Tensor
@@ -103,8 +111,11 @@ class ClassifyBatch:
         """The same batch on `device`; the ids, which only people read, stay."""
         if self.inputs.device == device:
             return self
+        inputs = self.inputs
         return ClassifyBatch(
-            self.inputs.to(device, non_blocking=True),
+            inputs.to(device)
+            if isinstance(inputs, Texts)
+            else inputs.to(device, non_blocking=True),
             self.targets.to(device, non_blocking=True),
             self.ids,
         )
@@ -135,16 +146,17 @@ class Classify:
         self._counts: dict[tuple[int, torch.device, torch.dtype], Tensor] = {}
         self._weights_like: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
-    def collate(self, samples: Samples) -> ClassifyBatch:
+    def collate(self, samples: Samples | TextSamples) -> ClassifyBatch:
         """Samples as a batch."""
+        if isinstance(samples, TextSamples):
+            return ClassifyBatch(Texts.of(samples), samples.labels, samples.ids)
         return ClassifyBatch(samples.inputs, samples.targets, samples.ids)
 
     def loss(self, network: nn.Module, batch: ClassifyBatch) -> Loss:
         """One forward pass and its loss."""
         assert not self._needs_counts, "balanced weights need the training rows of each class"
-        y_BK = network(batch.inputs)
-        # In 32 bits at least, whatever the network was run in.
-        y_BK = y_BK if y_BK.dtype.itemsize >= 4 else y_BK.float()
+        y_BK, stream = _run(network, batch.inputs)
+        y_BK = in_float32(y_BK)
         targets, weights_K = batch.targets, self._weights_for(y_BK)
         if targets.ndim == 2:
             targets = targets.to(y_BK.dtype)
@@ -155,7 +167,8 @@ class Classify:
             reduction="sum",
             label_smoothing=self.spec.label_smoothing,
         )
-        return Loss(loss_sum, self._count(targets, weights_K, loss_sum))
+        count = self._count(targets, weights_K, loss_sum)
+        return finished(loss_sum, count, stream, context_share(network))
 
     def judge(self, network: nn.Module, batch: ClassifyBatch) -> Columns:
         """What the network says of each example.
@@ -164,23 +177,11 @@ class Classify:
         `probability_of_label`, `loss` (with label smoothing, without class weights), `top` (the
         likeliest classes, `(B, N)`) and `top_probability`.
         """
-        labels_B = batch.targets.cpu()
-        assert labels_B.ndim == 1, "an evaluation reads rows that are not mixed"
-        y_BK = network(batch.inputs).detach().cpu().double()
-        p_BK = y_BK.softmax(1)
-        p_BN, top_BN = p_BK.topk(min(self.spec.top_k, len(self.classes)), 1)
-        loss_B = F.cross_entropy(
-            y_BK, labels_B, reduction="none", label_smoothing=self.spec.label_smoothing
-        )
+        y_BK, _ = _run(network, batch.inputs)
+        smoothing = self.spec.label_smoothing
         return {
             "id": batch.ids.cpu().numpy(),
-            "loss": loss_B.numpy(),
-            "label": labels_B.numpy(),
-            "predicted": top_BN[:, 0].numpy(),
-            "probability": p_BN[:, 0].numpy(),
-            "probability_of_label": p_BK.gather(1, labels_B[:, None])[:, 0].numpy(),
-            "top": top_BN.numpy(),
-            "top_probability": p_BN.numpy(),
+            **judged(y_BK, batch.targets, self.spec.top_k, label_smoothing=smoothing),
         }
 
     def metrics(self, columns: Mapping[str, np.ndarray]) -> dict[str, Metric]:
@@ -193,16 +194,7 @@ class Classify:
 
     def predict(self, network: nn.Module, batch: ClassifyBatch, top: int) -> list[dict[str, Any]]:
         """The `top` likeliest classes of each row, with their probabilities."""
-        p_BK = network(batch.inputs).detach().cpu().double().softmax(1)
-        p_BN, top_BN = p_BK.topk(min(top, len(self.classes)), 1)
-        predictions = []
-        for p_N, top_N in zip(p_BN.tolist(), top_BN.tolist(), strict=True):
-            likeliest = [
-                {"label": self.classes[number], "probability": p}
-                for number, p in zip(top_N, p_N, strict=True)
-            ]
-            predictions.append({**likeliest[0], "top": likeliest})
-        return predictions
+        return likeliest(_run(network, batch.inputs)[0], self.classes, top)
 
     def _count(self, targets: Tensor, weights_K: Tensor | None, like: Tensor) -> Tensor:
         """The weights of the rows, summed: what the mean is a mean over."""
@@ -221,6 +213,63 @@ class Classify:
         if key not in self._weights_like:
             self._weights_like[key] = self._weights.to(y_BK)
         return self._weights_like[key]
+
+
+def judged(
+    y_BK: Tensor, labels_B: Tensor, top_k: int, *, label_smoothing: float = 0.0
+) -> dict[str, np.ndarray]:
+    """What scores say of each example: the columns of `Classify.judge` without `id`.
+
+    Args:
+        y_BK: A score for each class.
+        labels_B: What they are.
+        top_k: Classes to keep.
+        label_smoothing: Of the loss.
+    """
+    labels_B = labels_B.cpu()
+    assert labels_B.ndim == 1, "an evaluation reads rows that are not mixed"
+    y_BK = y_BK.detach().cpu().double()
+    p_BK = y_BK.softmax(1)
+    p_BN, top_BN = p_BK.topk(min(top_k, y_BK.shape[1]), 1)
+    loss_B = F.cross_entropy(y_BK, labels_B, reduction="none", label_smoothing=label_smoothing)
+    return {
+        "loss": loss_B.numpy(),
+        "label": labels_B.numpy(),
+        "predicted": top_BN[:, 0].numpy(),
+        "probability": p_BN[:, 0].numpy(),
+        "probability_of_label": p_BK.gather(1, labels_B[:, None])[:, 0].numpy(),
+        "top": top_BN.numpy(),
+        "top_probability": p_BN.numpy(),
+    }
+
+
+def likeliest(y_BK: Tensor, classes: Sequence[str], top: int) -> list[dict[str, Any]]:
+    """For each row `label` and `probability` of the likeliest class, and `top`, a list of both."""
+    p_BK = y_BK.detach().cpu().double().softmax(1)
+    p_BN, top_BN = p_BK.topk(min(top, len(classes)), 1)
+    predictions = []
+    for p_N, top_N in zip(p_BN.tolist(), top_BN.tolist(), strict=True):
+        found = [
+            {"label": classes[number], "probability": p}
+            for number, p in zip(top_N, p_N, strict=True)
+        ]
+        predictions.append({**found[0], "top": found})
+    return predictions
+
+
+def _run(network: nn.Module, inputs: Tensor | Texts) -> tuple[Tensor, Stream]:
+    """`(B, K)` scores, and the stream of the pass."""
+    if isinstance(inputs, Texts):
+        return read(network, inputs)
+    stream = Stream()
+    return forward(network, inputs, stream), stream
+
+
+def context_share(network: nn.Module) -> float:
+    """Targets for a position of a text that is as long as texts may be."""
+    if isinstance(network, Network) and network.reads.form == "tokens":
+        return 1 / network.reads.shape[0]
+    return 1.0
 
 
 def _weights(

@@ -69,7 +69,8 @@ class Task(Protocol[AnyBatch]):
     def judge(self, network: nn.Module, batch: AnyBatch) -> Columns:
         """What the network says about each example, and how well: one forward pass.
 
-        Always holds `id` (int64) and `loss` (float64, of the one example, unweighted).
+        Always holds `id` (int64) and `loss` (float64, of the one example, unweighted). Where an
+        example has several targets, `loss` is their mean, and `targets` (int64) their number.
         """
 
     def metrics(self, columns: Columns) -> dict[str, Metric]:
