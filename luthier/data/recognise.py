@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from luthier.data.image import SUFFIXES
+from luthier.data.purpose import Learned
 from luthier.data.readers.archive import ImageArchiveSpec
 from luthier.data.readers.cifar import BATCH
 from luthier.data.readers.folder import ImageFolderSpec
@@ -17,24 +18,34 @@ from luthier.data.readers.place import existing, names
 from luthier.data.readers.rows import TABLE_SUFFIXES
 from luthier.data.readers.table import ImageTableSpec, table_in
 from luthier.data.sources import DataSpec
+from luthier.data.text.recognition import labelled_texts_at
 from luthier.errors import DataError
 
 MOST_NAMES = 1000
 """Names that are looked at in a folder: enough to see what it is."""
 _LOOKED_FOR = (
     "folders of classes with pictures, IDX files (train-images-idx3-ubyte), metadata.csv, .tsv, "
-    f".jsonl or .parquet, a .npz file, or an archive ({', '.join(ARCHIVE_SUFFIXES)})"
+    f".jsonl or .parquet, a .npz file, or an archive ({', '.join(ARCHIVE_SUFFIXES)}); tables with "
+    "texts and labels, folders of classes with .txt files, words with tags (CoNLL), CLINC150, Snips"
 )
 
 
-def recognise(path: Path) -> DataSpec:
+def recognise(path: Path, learns: Learned = "labels") -> DataSpec:
     """The settings that read what lies at `path`, with everything else left to luthier.
+
+    Args:
+        path: A file or a folder.
+        learns: What a task wants of it.
 
     Raises:
         DataError: If it is nothing that is read; says what was looked for.
     """
     place = existing(str(path), _LOOKED_FOR)
-    found = _folder(place) if place.is_dir() else _file(place)
+    found: DataSpec | None = None
+    if learns != "documents":
+        found = labelled_texts_at(place)
+    if found is None:
+        found = _folder(place) if place.is_dir() else _file(place)
     if found is None:
         raise DataError(f"{place}: is nothing that is known; looked for {_LOOKED_FOR}")
     return found

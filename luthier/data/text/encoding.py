@@ -65,8 +65,12 @@ class Encoded:
     """`(N,)`, where the second text of a pair begins."""
     words: NDArray[np.int32] | None
     """`(M,)`, the number of each token's word, `PADDING` of those around the text."""
+    whole: Rows
+    """`(N,)` tokens of each before anything was cut off."""
     cut: Rows
-    """The rows of which something was cut off."""
+    """The rows of which something was."""
+    text_bytes: int
+    """Of all texts before anything was cut off, in UTF-8."""
 
 
 def encode(
@@ -149,7 +153,9 @@ def shape(raw: Raw, tokenizer: Tokenizer, form: TextForm) -> Encoded:
         tokens=Ragged(tokens, offsets),
         seconds=seconds,
         words=words,
+        whole=whole_lengths(raw, form),
         cut=np.flatnonzero(_own_lengths(raw) > room),
+        text_bytes=raw.text_bytes,
     )
 
 
@@ -176,6 +182,8 @@ def _kept(raw: Raw, room: int) -> tuple[Rows, Rows | None]:
 
 def _special(tokenizer: Tokenizer, name: Literal["first", "separator"]) -> int:
     number = tokenizer.special(name)
+    if number is None and name == "separator":
+        number = tokenizer.special("end")  # as around the documents that masked tokens are of
     if number is None:
         what = {
             "first": "a first token, which data.first asks for",

@@ -27,6 +27,7 @@ from luthier.spec import Auto, Decision
 
 LabelledSpec = TextTableSpec | TextFolderSpec | TextLinesSpec | ConllSpec | ClincSpec | SnipsSpec
 """Every source of texts with labels or tags."""
+UNFILLED = "has no training text"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +158,7 @@ def _unfilled(
     limited = f" (data.limit is {spec.limit})" if spec.limit is not None else ""
     counts = np.bincount(numbering.labels(train), minlength=len(numbering.classes))
     for number in np.flatnonzero(counts == 0):
-        faults.add(f'class "{numbering.classes[int(number)]}"', f"has no training text{limited}")
+        faults.add(f'class "{numbering.classes[int(number)]}"', f"{UNFILLED}{limited}")
     faults.settle()
     return faults.found
 

@@ -33,6 +33,8 @@ WHOLE = 0.995
 LITTLE_MORE = 2
 """Times that length, up to which no text is cut at all."""
 CONTEXT_STEP = 8
+LEAST_AUTO_CONTEXT = 64
+"""Less saves nothing, since texts are not filled up, and other texts may be longer."""
 LARGEST_AUTO_CONTEXT = 512
 
 
@@ -199,12 +201,13 @@ def _context(
     lengths = whole_lengths(train, form)
     usual, longest = int(np.quantile(lengths, WHOLE, method="higher")), int(lengths.max())
     wanted = longest if longest <= LITTLE_MORE * usual else usual
-    context = min(-(-wanted // CONTEXT_STEP) * CONTEXT_STEP, LARGEST_AUTO_CONTEXT)
+    rounded = -(-wanted // CONTEXT_STEP) * CONTEXT_STEP
+    context = min(max(rounded, LEAST_AUTO_CONTEXT), LARGEST_AUTO_CONTEXT)
     over = int((lengths > context).sum())
     cut = f"{over:,} of {len(lengths):,} are cut at their {form.cut}" if over else "none is cut"
     reason = (
         f"{WHOLE:.1%} of the training texts have at most {usual:,} tokens, the longest has "
-        f"{longest:,}; {cut} (a multiple of {CONTEXT_STEP}, at most {LARGEST_AUTO_CONTEXT})"
+        f"{longest:,}; {cut} (from {LEAST_AUTO_CONTEXT} to {LARGEST_AUTO_CONTEXT})"
     )
     decision = Decision(place="data.context", value=context, reason=reason)
     return form.model_copy(update={"context": context}), (decision,)

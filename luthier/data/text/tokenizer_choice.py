@@ -38,8 +38,11 @@ def suited_tokenizer(
     if division == "characters":
         return CharactersSpec(), "the words that have tags are single characters"
     if division is not None:
-        return WordsSpec(split="spaces", lowercase=False), (
-            "each word has a tag; upper and lower case differ, since names show it"
+        # Names are written in upper case; in requests, which have a label too, they seldom are.
+        lowercase = rows[0].label is not None
+        case = "are one, as in requests" if lowercase else "differ, since names show it"
+        return WordsSpec(split="spaces", lowercase=lowercase), (
+            f"each word has a tag; upper and lower case {case}"
         )
     pieces: Counter[str] = Counter()
     for row in rows[:LOOKED_AT]:
