@@ -83,7 +83,7 @@ def _may_be(samples: RowSamples, masking: Masking) -> NDArray[np.bool_]:
     special = np.isin(samples.tokens_BS.numpy(), np.array(sorted(masking.specials)))
     if samples.documents_BS is None:
         return ~special
-    return ~special & (samples.documents_BS.numpy() != PADDING)
+    return np.asarray(~special & (samples.documents_BS.numpy() != PADDING))
 
 
 def _words(places: NDArray[np.int64], goes_on: NDArray[np.int64]) -> NDArray[np.int64]:
