@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEV := pytest pytest-cov pytest-xdist hypothesis ruff mypy types-PyYAML
+DEV := pytest pytest-cov pytest-xdist hypothesis seqeval ruff mypy types-PyYAML
 
 .PHONY: help demo test lint bench docs clean
 help:
