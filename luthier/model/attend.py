@@ -199,27 +199,30 @@ def _mask(
     Returns:
         `(1 or B, 1 or H, 1 or T, S)`.
     """
-    time, device = q_BHTE.shape[2], q_BHTE.device
-    far_TS = (
-        torch.arange(keys, device=device)
-        - torch.arange(first, first + time, device=device)[:, None]
-    )
+    time, reach = q_BHTE.shape[2], sight.reach
     seen: Tensor | None = None
-    if sight.causal and time > 1:
-        seen = far_TS <= 0
-    if sight.reach is not None:
-        near = far_TS >= -sight.reach if sight.causal else far_TS.abs() <= sight.reach
-        seen = near if seen is None else seen & near
-    seen = None if seen is None else seen[None, None]
+    if reach is not None or (sight.causal and time > 1):
+        far_TS = _distances(q_BHTE, keys, first)
+        most = keys if reach is None else reach
+        near_TS = (far_TS >= -most) & (far_TS <= (0 if sight.causal else most))
+        seen = near_TS[None, None]
     if hidden_BS is not None:
         shown = ~hidden_BS[:, None, None]
-        if sight.causal or sight.reach is not None:
-            shown = shown | (far_TS == 0)  # or padding might see nothing, whose mean is no number
+        if sight.causal or reach is not None:
+            # Its own key: padding that saw nothing would give no number.
+            shown = shown | (_distances(q_BHTE, keys, first) == 0)
         seen = shown if seen is None else seen & shown
     if bias_HR is None:
         return seen
     bias = _by_distance(bias_HR, time, keys, first)[None].to(q_BHTE.dtype)
     return bias if seen is None else bias.masked_fill(~seen, -math.inf)
+
+
+def _distances(q_BHTE: Tensor, keys: int, first: int) -> Tensor:
+    """How far behind each query each key stands: `(T, S)`."""
+    time, device = q_BHTE.shape[2], q_BHTE.device
+    places_T = torch.arange(first, first + time, device=device)
+    return torch.arange(keys, device=device) - places_T[:, None]
 
 
 def _by_distance(bias_HR: Tensor, time: int, keys: int, first: int) -> Tensor:

@@ -90,7 +90,7 @@ class Groups:
         it that reaches a loss: no gradient comes back from there.
         """
         x_M = reordered(x_S, self._forth_M, self._back_S, None, self._kept_S)
-        parts = x_M.split_with_sizes([group.places for group in self.groups])
+        parts = torch.split(x_M, [group.places for group in self.groups])
         for group, part in zip(self.groups, parts, strict=True):
             yield part.view(len(group.documents), group.longest, *x_S.shape[1:])
 

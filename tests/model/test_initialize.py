@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from luthier.errors import InputError
+from luthier.errors import InputError, SpecError
 from luthier.model.blocks.dense import DenseSpec
 from luthier.model.blueprint import LayersSpec, Network, build
 from luthier.model.initialize import InitializeSpec, Scheme, generator_for, materialize
@@ -199,8 +199,81 @@ def test_zero_residuals_without_any() -> None:
     with pytest.raises(InputError) as caught:
         materialize(network(CONV), seed=0, spec=InitializeSpec(zero_residuals=True))
     assert str(caught.value) == (
-        "model.initialize.zero_residuals: got true, but no residual has a norm inside; leave it out"
+        "model.initialize.zero_residuals: got true, but there is neither a residual with a norm "
+        "inside, nor an attention or MLP; leave it out"
     )
+
+
+MLP = {"kind": "mlp", "width": 9, "bias": True}
+STEPS: list[dict[str, Any]] = [
+    {"kind": "attention", "heads": 2},
+    {**MLP, "norm": "layer", "norm_place": "both"},
+    {"kind": "moe", "experts": 2, "norm_place": "post"},
+    {**MLP, "residual": False},
+]
+
+
+def steps(**settings: Any) -> tuple[Network, dict[str, Tensor]]:
+    """A network of sublayers, and its tensors."""
+    spec = parse(LayersSpec, {"layers": STEPS, "head": "none", "initialize": settings})
+    built = build(spec, Signal.of((5, 4)))
+    materialize(built, seed=0, spec=spec.initialize)
+    return built, built.state_dict()
+
+
+@pytest.mark.parametrize("scheme", get_args(Scheme))
+def test_what_sublayers_add_may_begin_smaller(scheme: Scheme) -> None:
+    """Three of the four have a residual; a norm behind a sublayer would undo what is before."""
+    _, one = steps(scheme=scheme)
+    _, other = steps(scheme=scheme, residual_depth=True)
+    smaller = {
+        "layers.0.inner.out.weight",
+        "layers.1.norm_after.weight",
+        "layers.2.inner.experts.0.down.weight",
+        "layers.2.inner.experts.1.down.weight",
+    }
+    assert changed(one, other) == smaller
+    for name in smaller:
+        torch.testing.assert_close(other[name], one[name] * 3**-0.5)
+
+
+def test_biases_of_what_is_added_begin_smaller_too() -> None:
+    specs = {"layers": [MLP, MLP], "head": "none"}
+    tensors = {}
+    for small in (False, True):
+        built = build(parse(LayersSpec, specs), Signal.of((4,)))
+        materialize(built, seed=0, spec=InitializeSpec(residual_depth=small))
+        tensors[small] = built.state_dict()["layers.1.inner.down.bias"]
+    torch.testing.assert_close(tensors[True], tensors[False] * 2**-0.5)
+
+
+def test_sublayers_may_begin_as_their_residual_alone() -> None:
+    built, tensors = steps(zero_residuals=True)
+    x = torch.randn(2, 5, 4)
+    chain = built.layers
+    assert isinstance(chain, nn.Sequential)
+    torch.testing.assert_close(chain[0](x), x)
+    torch.testing.assert_close(chain[1](x), x)
+    normed = x / x.square().mean(-1, keepdim=True).sqrt()
+    torch.testing.assert_close(chain[2](x), normed, rtol=1e-4, atol=1e-4)
+    assert bool(tensors["layers.3.inner.down.weight"].any())
+
+
+@pytest.mark.parametrize("layers", [[CONV], [{"kind": "layer_norm"}, {**MLP, "residual": False}]])
+def test_residual_depth_without_any(layers: list[dict[str, Any]]) -> None:
+    reads = READS if layers == [CONV] else Signal.of((4,))
+    built = build(parse(LayersSpec, {"layers": layers, "head": "none"}), reads)
+    with pytest.raises(InputError) as caught:
+        materialize(built, seed=0, spec=InitializeSpec(residual_depth=True))
+    assert str(caught.value) == (
+        "model.initialize.residual_depth: got true, but there is no attention or MLP with a "
+        "residual; leave it out"
+    )
+
+
+def test_smaller_and_zero_contradict() -> None:
+    with pytest.raises(SpecError, match="residual_depth makes smaller what zero_residuals sets to"):
+        parse(InitializeSpec, {"zero_residuals": True, "residual_depth": True})
 
 
 class Strange(nn.Module):

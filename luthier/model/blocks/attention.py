@@ -202,8 +202,8 @@ class Attention(Streamed):
 
     def project(self, x_BTD: Tensor, stream: Stream | None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of the input, turned to their places."""
-        q_BTHE = self.query_norm(in_heads(self.query(x_BTD), self.head_width))
-        k_BTKE = self.key_norm(in_heads(self.key(x_BTD), self.head_width))
+        q_BTHE = _normed(self.query_norm, in_heads(self.query(x_BTD), self.head_width))
+        k_BTKE = _normed(self.key_norm, in_heads(self.key(x_BTD), self.head_width))
         v_BTKE = in_heads(self.value(x_BTD), self.head_width)
         if self.rotary is not None:
             angles = self.rotary.angles(stream, x_BTD.shape[1], q_BTHE)
@@ -276,6 +276,14 @@ def _head_norm(spec: AttentionSpec, width: int) -> nn.Module:
             return nn.RMSNorm(width, eps=spec.norm_epsilon or 1e-6)
         case "layer":
             return nn.LayerNorm(width, eps=spec.norm_epsilon or 1e-5)
+
+
+def _normed(norm: nn.Module, x_BTHE: Tensor) -> Tensor:
+    """Under autocast in the type of the norm's weight, which torch has a fast norm for."""
+    if not isinstance(norm, nn.RMSNorm | nn.LayerNorm):
+        return x_BTHE
+    y_BTHE: Tensor = norm(x_BTHE.to(norm.weight.dtype))
+    return y_BTHE.to(x_BTHE.dtype)
 
 
 def _distance(spec: AttentionSpec) -> nn.Module | None:

@@ -168,7 +168,7 @@ class Moe(Streamed):
         )
         x_MD = x_SD.repeat_interleave(self.active, 0)
         sorted_MD = reordered(x_MD, order_M, place_M)
-        parts = sorted_MD.split_with_sizes(_counts(pairs_M, len(self.experts)))
+        parts = torch.split(sorted_MD, _counts(pairs_M, len(self.experts)))
         # An expert that nobody chose runs too, on nothing: its gradients are zero, and not absent.
         outputs = [expert(part) for expert, part in zip(self.experts, parts, strict=True)]
         y_MD = reordered(torch.cat(outputs), place_M, order_M)
