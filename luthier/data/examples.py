@@ -7,7 +7,7 @@ Dimension key, for the whole file:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -55,5 +55,5 @@ class Examples(Protocol[AnySamples]):
     def name(self, row: int) -> str:
         """What a person calls the row: its file, or `train[12]`."""
 
-    def plain(self) -> Self:
+    def plain(self) -> Examples[AnySamples]:
         """The same rows with nothing random about them: to be measured on."""

@@ -1,0 +1,179 @@
+"""Documents cut to segments that fit a row, and segments put together into rows.
+
+Dimension key, for the whole file:
+    N  documents      P  segments      R  rows
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.int64]
+
+BLOCK_SEGMENTS = 2**18
+"""Segments that are packed together: packing takes memory for these only, and the segments of a
+row lie near each other in the file."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a document is cut into consecutive segments.
+
+    Each segment begins with the last `ahead` tokens of the one before it: so each token, but for
+    the first `ahead` of a document, is the target of exactly one segment.
+    """
+
+    payload: int
+    """The most tokens of a segment."""
+    ahead: int
+    """Tokens that two segments share."""
+
+    @property
+    def step(self) -> int:
+        """Tokens from the start of a segment to that of the next."""
+        return self.payload - self.ahead
+
+    def segments(self, lengths: Numbers) -> Numbers:
+        """`(N,)`, the segments of documents of these lengths; 0 where nothing is learned."""
+        return np.maximum(-(-(lengths - self.ahead) // self.step), 0)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Parts of documents, each a stretch of one long array of tokens."""
+
+    starts: Numbers
+    """`(P,)`."""
+    lengths: NDArray[np.int32]
+    """`(P,)`."""
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @classmethod
+    def of(cls, starts: Numbers, lengths: Numbers, cut: Cut) -> Segments:
+        """The segments of documents that start there and are so long: `(N,)` both.
+
+        Example:
+            >>> Segments.of(np.array([0]), np.array([8]), Cut(payload=4, ahead=1)).starts
+            array([0, 3, 6])
+        """
+        counts = cut.segments(lengths)
+        document = np.repeat(np.arange(len(counts)), counts)
+        number = np.arange(len(document)) - np.repeat(np.cumsum(counts) - counts, counts)
+        offsets = number * cut.step
+        sizes = np.minimum(lengths[document] - offsets, cut.payload)
+        return cls(starts[document] + offsets, sizes.astype(np.int32))
+
+    def chosen(self, order: Numbers) -> Segments:
+        """Some of them, in the given order."""
+        return Segments(self.starts[order], self.lengths[order])
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Segments, row after row."""
+
+    segments: Segments
+    firsts: Numbers
+    """`(R + 1,)`: row r holds the segments from `firsts[r]` to before `firsts[r + 1]`."""
+
+    def __len__(self) -> int:
+        return len(self.firsts) - 1
+
+    def filled(self, framing: int) -> Numbers:
+        """`(R,)`, the tokens of each row, with those around its segments."""
+        lengths = self.segments.lengths.astype(np.int64) + framing
+        return np.add.reduceat(lengths, self.firsts[:-1]) if len(self) else lengths
+
+
+def one_a_row(segments: Segments) -> Rows:
+    """Each segment a row of its own."""
+    return Rows(segments, np.arange(len(segments) + 1))
+
+
+def packed(segments: Segments, capacity: int, framing: int = 0) -> Rows:
+    """Segments put together so that few rows hold them all, in about the order of their documents.
+
+    Args:
+        segments: None longer than `capacity - framing`.
+        capacity: Tokens of a row.
+        framing: Tokens that each segment takes beside its own.
+
+    Example:
+        >>> segments = Segments(np.array([0, 6, 9]), np.array([6, 3, 2], dtype=np.int32))
+        >>> packed(segments, capacity=8).segments.starts
+        array([0, 9, 6])
+    """
+    orders, counts = [], []
+    for start in range(0, len(segments), BLOCK_SEGMENTS):
+        lengths = segments.lengths[start : start + BLOCK_SEGMENTS].astype(np.int64) + framing
+        row = _by_first_segment(_best_fit(lengths, capacity))
+        orders.append(start + np.argsort(row, kind="stable"))
+        counts.append(np.bincount(row))
+    order = np.concatenate(orders) if orders else np.zeros(0, dtype=np.int64)
+    firsts = np.concatenate([[0], np.cumsum(np.concatenate(counts))]) if counts else np.zeros(1)
+    return Rows(segments.chosen(order), firsts.astype(np.int64))
+
+
+def _by_first_segment(row: Numbers) -> Numbers:
+    """The rows of the segments, numbered anew in the order of their first segments."""
+    _, first = np.unique(row, return_index=True)
+    place = np.empty(len(first), dtype=np.int64)
+    place[np.argsort(first)] = np.arange(len(first))
+    return place[row]
+
+
+def _best_fit(lengths: Numbers, capacity: int) -> Numbers:
+    """A row for each segment: the longest first, each where it leaves the least room.
+
+    All segments of a length are placed at once, into all rows with the same room: so it takes as
+    many steps as there are pairs of a length and a room, not as there are segments.
+
+    Source:
+        Best-fit decreasing: Johnson et al. 1974 (Worst-case performance bounds for simple
+        one-dimensional packing algorithms): at most 11/9 of the fewest rows, and 4 more.
+    """
+    assert not len(lengths) or lengths.max() <= capacity, "a segment is longer than a row"
+    row_of_segment = np.empty(len(lengths), dtype=np.int64)
+    rows_with: dict[int, Numbers] = {}
+    has_rows = np.zeros(capacity + 1, dtype=bool)
+    opened = 0
+    order = np.argsort(-lengths, kind="stable")
+    _, group_starts = np.unique(-lengths[order], return_index=True)
+    for group in np.split(order, group_starts[1:]):
+        left, length = group, int(lengths[group[0]]) if len(group) else 0
+        while len(left):
+            room = length + int(np.argmax(has_rows[length:]))
+            if has_rows[room]:
+                rows = rows_with[room]
+            else:
+                room = capacity
+                rows = np.arange(opened, opened + -(-len(left) // (capacity // length)))
+                opened += len(rows)
+            each = room // length
+            used = min(len(rows), -(-len(left) // each))
+            placed, left = left[: used * each], left[used * each :]
+            row_of_segment[placed] = np.repeat(rows[:used], each)[: len(placed)]
+            last = len(placed) - (used - 1) * each
+            _put(rows_with, has_rows, room, rows[used:], anew=True)
+            _put(rows_with, has_rows, room - each * length, rows[: used - 1])
+            _put(rows_with, has_rows, room - last * length, rows[used - 1 : used])
+    return row_of_segment
+
+
+def _put(
+    rows_with: dict[int, Numbers],
+    has_rows: NDArray[np.bool_],
+    room: int,
+    rows: Numbers,
+    anew: bool = False,
+) -> None:
+    """Note that these rows have so much room left; anew: these and no others."""
+    if not anew and has_rows[room]:
+        rows = np.concatenate([rows_with[room], rows])
+    rows_with[room] = rows
+    has_rows[room] = len(rows) > 0
