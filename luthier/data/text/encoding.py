@@ -41,6 +41,8 @@ class TextForm(Spec):
     """Whether texts come in pairs, a separator between them."""
     words: Division | None = None
     """What divides a text into words that get tags; none where no words are asked for."""
+    masks: bool = False
+    """Whether the name of the mask token stands for a word that is left out."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from luthier.data.readers.place import existing
 from luthier.data.readers.stored import Stored
 from luthier.data.text.encoding import TextForm, encode, shape
 from luthier.data.text.found import TextRow, problem_with
+from luthier.data.text.masks import encode_with_masks
 from luthier.data.text.samples import TextSamples
 from luthier.data.text.text_examples import TOKENS_AT_ONCE, text_of
 from luthier.data.text.tokenizer import Tokenizer
@@ -85,7 +86,8 @@ class TextInputs:
             DataError: If one of them is empty, or is no pair where pairs are wanted.
         """
         rows = [self._row(item, start + index) for index, item in enumerate(items)]
-        raw = encode(rows, self.tokenizer)
+        read = encode_with_masks if self.form.masks else encode
+        raw = read(rows, self.tokenizer)
         for row, length in zip(rows, raw.texts.lengths, strict=True):
             if not length:
                 raise DataError(f"{row.name}: gives no tokens: {row.text!r:.60}")
