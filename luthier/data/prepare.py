@@ -8,8 +8,12 @@ from luthier.data.decoding import Progress
 from luthier.data.images import ImagesSpec
 from luthier.data.prepare_pictures import prepare_pictures
 from luthier.data.prepared import Prepared
-from luthier.data.purpose import Purpose
+from luthier.data.purpose import Learned, Purpose
+from luthier.data.readers.mixture import MixtureSpec
+from luthier.data.readers.text import TextSpec
 from luthier.data.sources import DataSpec
+from luthier.data.text.prepare_documents import prepare_documents
+from luthier.data.text.prepare_texts import prepare_texts
 from luthier.errors import InputError
 
 LABELS = Purpose(learns="labels")
@@ -37,10 +41,28 @@ def prepare(
         InputError: If it is not the kind of data that the task learns from.
         StorageError: If the cache cannot be written.
     """
-    assert isinstance(spec, ImagesSpec)
-    if purpose.learns != "labels":
-        raise InputError(
-            f"data.kind: {spec.kind} has pictures with a label each; a task that learns "
-            f"{purpose.learns.replace('_', ' ')} wants texts"
-        )
-    return prepare_pictures(spec, seed=seed, progress=progress, cache=cache)
+    learns, documents = purpose.learns, isinstance(spec, TextSpec | MixtureSpec)
+    if isinstance(spec, ImagesSpec):
+        if learns != "labels":
+            raise _unsuited(spec, "pictures with a label each", learns)
+        return prepare_pictures(spec, seed=seed, progress=progress, cache=cache)
+    if documents != (learns == "documents"):
+        raise _unsuited(spec, "documents" if documents else "texts with labels or tags", learns)
+    if isinstance(spec, TextSpec | MixtureSpec):
+        return prepare_documents(spec, purpose, seed=seed, progress=progress, cache=cache)
+    return prepare_texts(spec, purpose, seed=seed, progress=progress, cache=cache)
+
+
+def _unsuited(spec: DataSpec, has: str, learns: Learned) -> InputError:
+    return InputError(
+        f"data.kind: {spec.kind} has {has}, but the task learns {_WANTED[learns]}; wanted other "
+        "data, or another task"
+    )
+
+
+_WANTED: dict[Learned, str] = {
+    "labels": "a label for each input",
+    "documents": "a language from documents ({kind: text, path: …})",
+    "tags": "a tag for each word",
+    "labels_and_tags": "a label for each text and a tag for each of its words",
+}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from luthier.data.image import Preprocessing
 from luthier.data.picture_inputs import PictureInputs
 from luthier.data.prepared import Inputs
+from luthier.data.text.inputs import TextInputs
 from luthier.spec import parse
 
 
@@ -18,4 +19,6 @@ def read_inputs(read: Callable[[str], bytes | bytearray]) -> Inputs:
         read: Gives the content of a file by its name.
     """
     about = json.loads(bytes(read("preprocessing.json")))
+    if about.get("kind") == "text":
+        return TextInputs.from_files(read)
     return PictureInputs(parse(Preprocessing, about))

@@ -7,14 +7,35 @@ from typing import Annotated
 from pydantic import Field
 
 from luthier.data.readers.archive import ImageArchiveSpec
+from luthier.data.readers.clinc import ClincSpec
+from luthier.data.readers.conll import ConllSpec
 from luthier.data.readers.digits import DigitsSpec
 from luthier.data.readers.folder import ImageFolderSpec
 from luthier.data.readers.idx import MnistSpec
+from luthier.data.readers.mixture import MixtureSpec
 from luthier.data.readers.npz import NpzSpec
+from luthier.data.readers.snips import SnipsSpec
 from luthier.data.readers.table import ImageTableSpec
+from luthier.data.readers.text import TextSpec
+from luthier.data.readers.text_folder import TextFolderSpec
+from luthier.data.readers.text_lines import TextLinesSpec
+from luthier.data.readers.text_table import TextTableSpec
 
 DataSpec = Annotated[
-    DigitsSpec | MnistSpec | ImageFolderSpec | ImageTableSpec | NpzSpec | ImageArchiveSpec,
+    ClincSpec
+    | ConllSpec
+    | DigitsSpec
+    | ImageArchiveSpec
+    | ImageFolderSpec
+    | ImageTableSpec
+    | MixtureSpec
+    | MnistSpec
+    | NpzSpec
+    | SnipsSpec
+    | TextFolderSpec
+    | TextLinesSpec
+    | TextSpec
+    | TextTableSpec,
     Field(discriminator="kind"),
 ]
 """Every source of data that a recipe can name: the kinds of its data section."""

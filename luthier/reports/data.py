@@ -71,7 +71,9 @@ class ReportData:
     splits: Mapping[str, int] = field(default_factory=dict)
     """Examples in each split, train first."""
     pictures: Mapping[int, np.ndarray] = field(default_factory=dict)
-    """Example id → `(H, W, C)` uint8, for the ids that `mistakes.picture_ids` names."""
+    """Example id → `(H, W, C)` uint8, for the ids that `mistakes.shown_ids` names."""
+    texts: Mapping[int, str] = field(default_factory=dict)
+    """Example id → the text, for the same ids, where examples are texts."""
     commands: tuple[str, ...] = ()
     """What to type to get this run again."""
     notes: tuple[str, ...] = ()

@@ -56,6 +56,38 @@ _KNOWN = {
         is_share=True,
         meaning="how far stated confidence is from actual accuracy",
     ),
+    "perplexity": Quantity(
+        title="Perplexity", meaning="among how many equally likely tokens it hesitates"
+    ),
+    "bits_per_byte": Quantity(
+        title="Bits per byte", meaning="what the text costs; comparable between tokenizers"
+    ),
+    "entity_f1": Quantity(
+        title="Entity F1",
+        is_share=True,
+        meaning="precision and recall of whole entities as one",
+    ),
+    "entity_precision": Quantity(
+        title="Entity precision",
+        is_share=True,
+        meaning="of the entities that it says, how many there are",
+    ),
+    "entity_recall": Quantity(
+        title="Entity recall",
+        is_share=True,
+        meaning="of the entities that there are, how many it finds",
+    ),
+    "tag_accuracy": Quantity(
+        title="Tag accuracy", is_share=True, meaning="how often the tag of a word is right"
+    ),
+    "tag_macro_f1": Quantity(
+        title="Tag macro F1",
+        is_share=True,
+        meaning="precision and recall as one, each tag weighing the same",
+    ),
+    "frame_accuracy": Quantity(
+        title="Frame accuracy", is_share=True, meaning="how often the class and all tags are right"
+    ),
     "loss": Quantity(title="Loss", meaning="what training makes small"),
     "learning_rate": Quantity(title="Learning rate", is_schedule=True),
 }

@@ -19,6 +19,7 @@ from luthier.reports.mistakes import MOST, mistake_tiles
 from luthier.reports.page import Section, panel, section
 from luthier.reports.quantity import quantity
 from luthier.reports.reliability_chart import reliability_chart
+from luthier.reports.text_results import samples_section, types_section
 
 MOST_ROWS = 60
 """Of more classes, those with the lowest F1 are in the table."""
@@ -42,11 +43,17 @@ def headline_cards(data: ReportData) -> Markup:
 
 
 def result_sections(data: ReportData) -> list[Section]:
-    """The sections on a classifier's results; none for another task."""
-    if not data.classes:
-        return []
-    details = classification_details(data.evaluation.columns, data.classes)
-    return [_classes(details), _confusion(data, details), _confidence(details), _mistakes(data)]
+    """The sections on what was measured: on classes, on types of entities, on written texts."""
+    columns, found = data.evaluation.columns, []
+    if data.classes and "label" in columns:
+        details = classification_details(columns, data.classes)
+        found += [_classes(details), _confusion(data, details), _confidence(details)]
+        found.append(_mistakes(data))
+    if "types" in data.evaluation.details:
+        found.append(types_section(data.evaluation.details["types"]))
+    if data.evaluation.samples:
+        found.append(samples_section(data.evaluation.samples))
+    return found
 
 
 def _classes(details: ClassificationDetails) -> Section:
@@ -153,5 +160,5 @@ def _mistakes(data: ReportData) -> Section:
         f"{plural(wrong, data.example_noun)} of {count(len(columns['label']))} "
         f"{'is' if wrong == 1 else 'are'} wrong; here {shown}, the surest first. In brackets, the "
         "probability that the network gave its wrong answer.",
-        mistake_tiles(columns, data.classes, data.pictures),
+        mistake_tiles(columns, data.classes, data.pictures, data.texts),
     )

@@ -35,7 +35,7 @@ def finish(session: Session, fitted: Fitted) -> None:
     with session.learner.finishing():
         split, examples = choose_split(prepared)
         evaluation = evaluate(session.learner.placed, session.task, examples)
-        evaluation = replace(evaluation, samples={})
+        evaluation = replace(evaluation, samples=session.samples())
     write_evaluation(evaluation, directory.evaluation, split)
     directory.add_facts(_facts(session, fitted, step, split, evaluation, notes), DISK)
     write_model(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from luthier.data.decoding import Progress
+from luthier.data.text.inputs import TextInputs
+from luthier.data.text.tokenizer import Tokenizer
 from luthier.errors import InputError
 from luthier.evaluation.evaluate import Evaluation, evaluate
 from luthier.evaluation.storage import write_evaluation
+from luthier.inference.converse import Conversation
+from luthier.inference.generate import Generated, Told, generate
 from luthier.inference.predict import predict
+from luthier.inference.sampling import SamplingSpec, sampling
 from luthier.placement.allocator import keep_freed_memory
 from luthier.placement.device import available
 from luthier.placement.place import PlacementSpec, decide, place
@@ -20,6 +25,7 @@ from luthier.placement.placed import Placed
 from luthier.run.directory import RunDirectory, find_run
 from luthier.run.model_folder import FinishedModel, read_model
 from luthier.run.rows import choose_split, data_of
+from luthier.tasks.language import Language
 
 
 class Run:
@@ -36,6 +42,7 @@ class Run:
         self.target = model.target
         self.network = model.network
         self.task = model.task.build(model.target)
+        self.task_name = model.task.kind
         self.inputs = model.inputs
         self.placed = placed
 
@@ -65,6 +72,49 @@ class Run:
         if top < 1:
             raise InputError(f"top: got {top}; wanted at least 1")
         return list(predict(self.placed, self.task, self.inputs, inputs, top))
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        settings: SamplingSpec | Mapping[str, Any] | None = None,
+        told: Told | None = None,
+    ) -> list[Generated]:
+        """Continues texts, with a language model.
+
+        Args:
+            prompts: The texts; an empty one begins a document.
+            settings: How: a `SamplingSpec`, or some of its fields, such as `{"greedy": True,
+                "max_tokens": 50}`.
+            told: Is told (row, text) while the texts are written.
+
+        Raises:
+            InputError: If the run is no language model that writes, or a prompt is too long.
+        """
+        if isinstance(prompts, str):
+            raise InputError("wanted a list of prompts, got a single one; put it in a list")
+        return generate(self.placed, self._tokenizer(), prompts, sampling(settings), told)
+
+    def converse(self, settings: SamplingSpec | Mapping[str, Any] | None = None) -> Conversation:
+        """A text that is written in turns with a language model.
+
+        Raises:
+            InputError: If the run is no language model that writes.
+        """
+        return Conversation(self.placed, self._tokenizer(), sampling(settings))
+
+    def _tokenizer(self) -> Tokenizer:
+        """The tokenizer of a model that writes.
+
+        Raises:
+            InputError: If it writes nothing.
+        """
+        writes = isinstance(self.task, Language) and self.task.spec.objective == "next_token"
+        if not writes or not isinstance(self.inputs, TextInputs):
+            raise InputError(
+                f"{self.directory.path}: was trained to {self.task_name}, not to write texts; "
+                "use luthier predict"
+            )
+        return self.inputs.tokenizer
 
     def evaluate(
         self, split: str | None = None, progress: Progress | None = None

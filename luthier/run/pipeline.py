@@ -172,7 +172,7 @@ def _fit(
     def measure() -> Evaluation:
         assert validation is not None
         found = evaluate(learner.placed, session.task, validation)
-        return replace(found, samples={})
+        return replace(found, samples=session.samples())
 
     first = 0 if start is None else start.step
     try:

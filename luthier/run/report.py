@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from luthier.data.examples import Examples
 from luthier.data.pictures import PictureExamples
 from luthier.data.prepared import Prepared
+from luthier.data.text.inputs import TextInputs
 from luthier.errors import InputError
 from luthier.evaluation.storage import read_evaluation
 from luthier.planner.count import count
 from luthier.planner.drawing import draw
 from luthier.reports.comparison_report import comparison_report
 from luthier.reports.data import Curve, ReportData, Timing
-from luthier.reports.mistakes import picture_ids
+from luthier.reports.mistakes import shown_ids
 from luthier.reports.run_report import run_report
 from luthier.run.directory import RunDirectory, find_run
 from luthier.run.model_folder import read_network
@@ -78,7 +80,7 @@ def report_data(directory: RunDirectory, prepared: Prepared | None = None) -> Re
     if prepared is None:
         prepared = data_of(directory)
     _, examples = choose_split(prepared, evaluated)
-    ids = picture_ids(evaluation.columns)
+    ids = shown_ids(evaluation.columns)
     network = read_network(directory.model)
     return ReportData(
         name=recipe.name,
@@ -107,9 +109,19 @@ def report_data(directory: RunDirectory, prepared: Prepared | None = None) -> Re
             if isinstance(examples, PictureExamples)
             else {}
         ),
+        texts=_texts(prepared, examples, ids),
         commands=(f"luthier train {directory.resolved} --out runs/again",),
         notes=tuple(facts["notes"]),
     )
+
+
+def _texts(prepared: Prepared, examples: Examples[Any], ids: np.ndarray) -> dict[int, str]:
+    """The texts of some examples, where they are texts."""
+    if not isinstance(prepared.inputs, TextInputs) or not len(ids):
+        return {}
+    texts = examples.read(ids, epoch=0).texts
+    decode = prepared.inputs.tokenizer.decode
+    return {int(row): decode(text.tokens) for row, text in zip(ids, texts, strict=True)}
 
 
 def _curves(rows: Sequence[dict[str, Any]]) -> tuple[Curve, ...]:
@@ -121,7 +133,7 @@ def _curves(rows: Sequence[dict[str, Any]]) -> tuple[Curve, ...]:
         _curve("loss", "validation", measured, [row["loss"]["value"] for row in measured]),
         _curve("learning_rate", "train", train, [row["learning_rate"] for row in train]),
     ]
-    headlines = {row["headline"] for row in measured}
+    headlines = {row["headline"] for row in measured} - {"loss"}
     for name in sorted(headlines):
         values = [row["metrics"][name]["value"] for row in measured]
         curves.append(_curve(name, "validation", measured, values))

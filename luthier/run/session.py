@@ -8,7 +8,10 @@ from typing import Any
 from luthier.checkpoint.store import Store
 from luthier.data.loader import Loader
 from luthier.data.prepared import Prepared
+from luthier.data.text.inputs import TextInputs
 from luthier.errors import InputError, missing_extra
+from luthier.inference.generate import generate
+from luthier.inference.sampling import SamplingSpec
 from luthier.placement.machine import installed
 from luthier.placement.place import place
 from luthier.recipe import Recipe
@@ -20,6 +23,8 @@ from luthier.tasks.task import Task
 from luthier.training.average import Average
 from luthier.training.learner import Learner
 from luthier.training.schedule import Schedule, schedule_for
+
+SAMPLE_TOKENS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +47,16 @@ class Session:
     def recipe(self) -> Recipe:
         """With no `auto` left."""
         return self.resolved.recipe
+
+    def samples(self) -> dict[str, str]:
+        """What the network writes now after each of the recipe's prompts."""
+        settings, inputs = self.recipe.training, self.prepared.inputs
+        if not settings.samples:
+            return {}
+        assert isinstance(inputs, TextInputs)
+        how = SamplingSpec(max_tokens=settings.sample_tokens or SAMPLE_TOKENS, seed=settings.seed)
+        found = generate(self.learner.placed, inputs.tokenizer, settings.samples, how)
+        return {one.prompt: one.text for one in found}
 
     def checkpoint_bytes(self) -> int:
         """The size of one checkpoint, about."""

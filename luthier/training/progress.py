@@ -127,7 +127,7 @@ def evaluated_text(event: Evaluated) -> str:
     metric = event.metrics[event.headline]
     best = ", the best so far" if event.best else ""
     said = (
-        f"epoch {event.epoch:g}: validation {event.headline.replace('_', ' ')} {metric.value:.4f} "
+        f"epoch {round(event.epoch, 2):g}: validation {event.headline.replace('_', ' ')} {metric.value:.4f} "
         f"({metric.low:.4f} to {metric.high:.4f}), loss {event.loss.value:.4f}{best}"
     )
     samples = (f"{prompt}{text}\n" for prompt, text in event.samples.items())

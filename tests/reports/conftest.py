@@ -14,7 +14,7 @@ from luthier.metrics.classification import classification_metrics
 from luthier.metrics.interval import mean
 from luthier.planner.count import Counts, Row
 from luthier.reports.data import Curve, ReportData, Timing
-from luthier.reports.mistakes import picture_ids
+from luthier.reports.mistakes import shown_ids
 from luthier.signal import Signal
 from luthier.spec import Decision
 
@@ -82,7 +82,7 @@ def made_up_run(columns: Columns | None = None, **changes: Any) -> ReportData:
     generator = np.random.default_rng(0)
     pictures = {
         int(row): generator.integers(0, 256, (8, 8, 1), dtype=np.uint8)
-        for row in picture_ids(columns)
+        for row in shown_ids(columns)
     }
     run = ReportData(
         name="digits",

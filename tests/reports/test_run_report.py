@@ -18,7 +18,7 @@ from luthier.metrics.interval import wilson
 from luthier.reports import markup
 from luthier.reports.confusion_table import confusion_table, frequent_confusions, shown_classes
 from luthier.reports.data import Curve, ReportData
-from luthier.reports.mistakes import picture_ids, picture_tag
+from luthier.reports.mistakes import shown_ids, picture_tag
 from luthier.reports.quantity import quantity
 from luthier.reports.run_report import run_report
 from luthier.reports.summary import hardware, summary
@@ -140,7 +140,7 @@ def hostile(run: ReportData) -> ReportData:
         run,
         name=HOSTILE,
         classes=(HOSTILE, *run.classes[1:]),
-        evaluation=replace(run.evaluation, columns=columns),
+        evaluation=replace(run.evaluation, columns=columns, samples={HOSTILE: HOSTILE}),
         recipe=HOSTILE,
         resolved={HOSTILE: HOSTILE},
         decisions=(decision,),
@@ -156,6 +156,7 @@ def hostile(run: ReportData) -> ReportData:
         notes=(HOSTILE,),
         split=HOSTILE,
         example_noun=HOSTILE,
+        texts=dict.fromkeys(run.pictures, HOSTILE),
     )
 
 
@@ -227,7 +228,7 @@ def test_a_class_that_the_test_split_lacks(make_run: Make, make_columns: Make) -
 def test_mistakes_say_what_they_are(make_run: Make) -> None:
     run = make_run()
     columns = run.evaluation.columns
-    row = int(picture_ids(columns)[0])
+    row = int(shown_ids(columns)[0])
     said, sure = columns["predicted"][row], columns["probability"][row]
     expected = f"said {said} ({sure:.2f}), is {columns['label'][row]}test[{row}]"
     assert expected in Page(run_report(run)).text
