@@ -8,7 +8,7 @@ Dimension key, for the whole file:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -248,7 +248,7 @@ class Language:
             InputError: If a text has no mask.
         """
         assert isinstance(batch, AskedTexts), "a prediction of rows to learn from"
-        texts = batch.texts
+        texts = self._begun(batch.texts, network)
         asked = self._asked(texts, batch.tokenizer)
         places_M = torch.tensor([place for places in asked for place in places])
         last = last_of_head(network)
@@ -262,6 +262,22 @@ class Language:
         if self.masking is None:
             return [answer for (answer,) in found]
         return [{"masks": masks} for masks in found]
+
+    def _begun(self, texts: Texts, network: nn.Module) -> Texts:
+        """The texts as documents begin: behind an end token, where what comes next is predicted.
+
+        One that is longer than the context then loses its first token.
+        """
+        end = self.target.specials.get("end")
+        if self.masking is not None or end is None:
+            return texts
+        longest = network.reads.shape[0] if isinstance(network, Network) else None
+        first = texts.tokens_S.new_tensor([end])
+        parts = [
+            torch.cat([first, part])[-(longest or len(part) + 1) :]
+            for part in texts.tokens_S.split(list(texts.lengths))
+        ]
+        return replace(texts, tokens_S=torch.cat(parts), lengths=tuple(len(part) for part in parts))
 
     def _asked(self, texts: Texts, tokenizer: Tokenizer) -> list[list[int]]:
         """The places of each text that somebody asks about, among the tokens of all."""
