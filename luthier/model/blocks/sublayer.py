@@ -73,11 +73,10 @@ class SublayerSpec(BlockSpec):
         signal = Signal("vector", (width,))
         if self.norm == "none":
             return nn.Identity()
-        if self.norm == "rms":
-            spec = RmsNormSpec()
-            return RmsNormSpec(epsilon=self.norm_epsilon or spec.epsilon).build(signal)
-        epsilon = self.norm_epsilon or LayerNormSpec().epsilon
-        return nn.LayerNorm(width, eps=epsilon, bias=self.norm_bias)
+        spec = RmsNormSpec() if self.norm == "rms" else LayerNormSpec(bias=self.norm_bias)
+        if self.norm_epsilon is not None:
+            spec = spec.model_copy(update={"epsilon": self.norm_epsilon})
+        return spec.build(signal)
 
 
 class Sublayer(Streamed):
