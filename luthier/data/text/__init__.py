@@ -1,0 +1,1 @@
+"""Texts: from files, through tokens, to rows."""
