@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,12 +31,14 @@ class TableForm:
     """How lines of values are written, where a file's name does not say it."""
 
     delimiter: str | None = None
-    """What stands between values; none means a comma, and a tab in a .tsv file. A space divides
-    a line only until there is a value for each column."""
+    """What stands between values; none means a tab in a .tsv file, else what the first line has:
+    a comma, a semicolon (in a .csv file) or a tab. A space divides a line only until there is a
+    value for each column."""
     columns: tuple[str, ...] | None = None
     """Their names, where the file has no line with them."""
     quoted: bool | None = None
-    """Whether values may stand in quotation marks; none means where the delimiter is a comma."""
+    """Whether values may stand in quotation marks; none means in a .csv file, and where the
+    delimiter is a comma."""
 
 
 def read_rows(
@@ -96,11 +99,13 @@ def _lines(table: Stored, most: int | None) -> Iterator[Line]:
 def _separated(
     table: Stored, problems: _Problems, form: TableForm, most: int | None
 ) -> Iterator[Row]:
-    tabbed = table.path.suffix.lower() == ".tsv"
-    delimiter = form.delimiter or ("\t" if tabbed else ",")
-    quoted = form.quoted if form.quoted is not None else delimiter == ","
-    columns: Sequence[str] = form.columns or ()
+    suffix = table.path.suffix.lower()
     text = _lines(table, most)
+    first = list(itertools.islice(text, 1))
+    text = itertools.chain(first, text)
+    delimiter = form.delimiter or _delimiter(suffix, first[0].text if first else "")
+    quoted = form.quoted if form.quoted is not None else suffix == ".csv" or delimiter == ","
+    columns: Sequence[str] = form.columns or ()
     lists = _quoted(text, table, delimiter) if quoted else _divided(text, delimiter, len(columns))
     for number, values, problem in lists:
         if not columns:
@@ -124,6 +129,14 @@ def _separated(
             yield f"{table.name} line {number}", dict(zip(columns, filled, strict=True))
     if not columns:
         raise DataError(f"{table.where}: is empty; wanted a line with the names of the columns")
+
+
+def _delimiter(suffix: str, first: str) -> str:
+    """What divides the values of a table whose first line is this."""
+    if suffix == ".tsv":
+        return "\t"
+    likely = ",;\t" if suffix == ".csv" else "\t,"
+    return next((sign for sign in likely if sign in first), ",")
 
 
 def _quoted(lines: Iterator[Line], table: Stored, delimiter: str) -> Iterator[_Values]:

@@ -101,12 +101,12 @@ def _columns(text: str, token_column: int, tag_column: int) -> tuple[str, str, s
     columns = text.split("\t") if "\t" in text else text.split()
     if columns[0] == DOCUMENT_START:
         return "", "", ""
-    try:
-        word, tag = columns[token_column].strip(), columns[tag_column].strip()
-    except IndexError:
+    least = max(2, *(-n if n < 0 else n + 1 for n in (token_column, tag_column)))
+    if len(columns) < least:
         count = f"{len(columns)} column{'s' if len(columns) != 1 else ''}"
         return "", "", f"has {count}, too few for a token and a tag"
-    if len(columns) < 2 or not tag:
+    word, tag = columns[token_column].strip(), columns[tag_column].strip()
+    if not tag:
         return "", "", "has no tag"
     problem = problem_with(word)
     return word, tag, f"has a token that {problem}" if problem else ""

@@ -41,10 +41,12 @@ class TextTableSpec(TextsSpec):
     columns: Many[str] | None = None
     """The names of all columns, where the file has no line with them."""
     delimiter: str | None = None
-    """What stands between values; none means a tab in .tsv files and where the first line has
-    one, else a comma. A space divides a line only until there is a value for each column."""
+    """What stands between values; none means a tab in a .tsv file, else what the first line has:
+    a comma, a semicolon (in a .csv file) or a tab. A space divides a line only until there is a
+    value for each column."""
     quoted: bool | None = None
-    """Whether values may stand in quotation marks; none means where the delimiter is a comma."""
+    """Whether values may stand in quotation marks; none means in a .csv file, and where the
+    delimiter is a comma."""
     classes: Many[str] | Auto = "auto"
     """The names of the classes, in the order of their numbers."""
     first: bool | Auto = "auto"

@@ -188,8 +188,8 @@ def _special(tokenizer: Tokenizer, name: Literal["first", "separator"]) -> int:
         number = tokenizer.special("end")  # as around the documents that masked tokens are of
     if number is None:
         what = {
-            "first": "a first token, which data.first asks for",
-            "separator": "a separator, which stands behind a text or between the two of a pair",
+            "first": "first token, which data.first asks for",
+            "separator": "separator, which stands behind a text or between the two of a pair",
         }[name]
         raise DataError(f"the tokenizer has no {what}; train one, or set data.first=false")
     return number

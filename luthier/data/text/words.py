@@ -72,14 +72,14 @@ def division_of(words: Iterable[str]) -> tuple[Division, str]:
 
 
 def _ends_apart(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    first, last = start, end
-    while first < last and _opens(text[first]):
-        first += 1
-    while last > first and _closes(text[last - 1]):
-        last -= 1
-    if first == last:  # nothing but signs: `...` and `:)` are whole
+    if all(map(_is_sign, text[start:end])):  # `...` and `:)` are whole
         yield start, end
         return
+    first, last = start, end
+    while _opens(text[first]):
+        first += 1
+    while _closes(text[last - 1]):
+        last -= 1
     yield from ((at, at + 1) for at in range(start, first))
     yield first, last
     yield from ((at, at + 1) for at in range(last, end))
@@ -88,7 +88,7 @@ def _ends_apart(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def _signs_apart(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     begun = start
     for at in range(start, end):
-        if unicodedata.category(text[at])[0] in "PS":
+        if _is_sign(text[at]):
             if begun < at:
                 yield begun, at
             yield at, at + 1
@@ -107,6 +107,10 @@ def _characters(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def _joins(character: str) -> bool:
     return character in _JOINERS or unicodedata.category(character)[0] == "M"
+
+
+def _is_sign(character: str) -> bool:
+    return unicodedata.category(character)[0] in "PS"
 
 
 def _opens(sign: str) -> bool:
