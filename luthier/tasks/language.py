@@ -275,7 +275,7 @@ class Language:
         first = texts.tokens_S.new_tensor([end])
         parts = [
             torch.cat([first, part])[-(longest or len(part) + 1) :]
-            for part in texts.tokens_S.split(list(texts.lengths))
+            for part in torch.split(texts.tokens_S, list(texts.lengths))
         ]
         return replace(texts, tokens_S=torch.cat(parts), lengths=tuple(len(part) for part in parts))
 
