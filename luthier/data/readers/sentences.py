@@ -53,9 +53,11 @@ def read_sentences(
             continue
         if wrong or text.strip():
             begun = begun or number
-            word, tag, fault = _columns(text, token_column, tag_column)
-            if wrong or fault:
-                problem = problem or f"line {number} {wrong or fault}"
+            word, tag = "", ""
+            if not wrong:
+                word, tag, wrong = _columns(text, token_column, tag_column)
+            if wrong:
+                problem = problem or f"line {number} {wrong}"
             elif word:
                 words.append(word)
                 tags.append(tag)
@@ -96,11 +98,11 @@ def without_positions(sentences: Sequence[Sentence]) -> list[Sentence] | None:
     return found if right >= NEARLY * total else None
 
 
-def _columns(text: str, token_column: int, tag_column: int) -> tuple[str, str, str]:
+def _columns(text: str, token_column: int, tag_column: int) -> tuple[str, str, str | None]:
     """The word and the tag of a line, and what is wrong with it; no word where it holds none."""
     columns = text.split("\t") if "\t" in text else text.split()
     if columns[0] == DOCUMENT_START:
-        return "", "", ""
+        return "", "", None
     least = max(2, *(-n if n < 0 else n + 1 for n in (token_column, tag_column)))
     if len(columns) < least:
         count = f"{len(columns)} column{'s' if len(columns) != 1 else ''}"
@@ -109,7 +111,7 @@ def _columns(text: str, token_column: int, tag_column: int) -> tuple[str, str, s
     if not tag:
         return "", "", "has no tag"
     problem = problem_with(word)
-    return word, tag, f"has a token that {problem}" if problem else ""
+    return word, tag, f"has a token that {problem}" if problem else None
 
 
 def _ended(

@@ -130,6 +130,15 @@ def test_a_line_at_fault_leaves_out_its_text(tmp_path: Path, line: bytes, reason
     assert reason in why
 
 
+def test_an_endless_line_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("luthier.data.readers.lines.LONGEST_LINE_BYTES", 2**20)
+    (tmp_path / "a.conll").write_bytes(b"a" * 2**22)
+    faults = Faults("skip")
+    with pytest.raises(DataError, match="holds no words with tags"):
+        collect(tmp_path / "a.conll", faults)
+    assert faults.found[0][1].startswith("line 1 is longer than 1 MiB")
+
+
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 def test_lists_with_numbers_of_tags(tmp_path: Path, form: str) -> None:
     rows = [{"tokens": ["EU", "rejects"], "ner_tags": [1, 0]}, {"tokens": [], "ner_tags": []}]
