@@ -14,7 +14,8 @@ from pydantic import Field, model_validator
 
 from luthier.data import DataSpec
 from luthier.errors import InputError, Problem, SpecError, nearest
-from luthier.model.blueprint import ModelSpec
+from luthier.model.blueprint import Aim
+from luthier.model.families import ModelSpec
 from luthier.placement.place import PlacementSpec
 from luthier.spec import Spec, parse, plain
 from luthier.tasks import TaskSpec
@@ -61,6 +62,14 @@ class Recipe(Spec):
             )
         return self
 
+    @property
+    def aim(self) -> Aim:
+        """What its network is for."""
+        purpose = self.task.purpose()
+        if purpose.learns == "documents":
+            return "next_token" if purpose.ahead else "masked"
+        return purpose.learns
+
     @classmethod
     def read(cls, path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
         """The recipe in the YAML file `path`, with `a.b=c` overrides.
@@ -106,6 +115,18 @@ class Recipe(Spec):
     def to_yaml(self) -> str:
         """The recipe as a YAML text that `read` takes; what was not set is left out."""
         return write_yaml(plain(self))
+
+
+def overridden(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Plain `data` with `a.b=c` overrides.
+
+    Raises:
+        InputError: If there is no such place.
+    """
+    changed: dict[str, Any] = _copy(data)
+    for override in overrides:
+        _override(changed, override)
+    return changed
 
 
 def _text(path: Path) -> str:

@@ -57,6 +57,7 @@ def resolve(
         *before,
         *_path(recipe),
         *prepared.decisions,
+        *_model(recipe),
         *_training(recipe, prepared),
         *decide_placement(recipe.placement),
     )
@@ -73,6 +74,10 @@ def _path(recipe: Recipe) -> list[Decision]:
         return []
     value = os.path.abspath(Path(given).expanduser())
     return [Decision(place="data.path", value=value, reason=f"{given}, found from anywhere")]
+
+
+def _model(recipe: Recipe) -> tuple[Decision, ...]:
+    return () if recipe.model is None else recipe.model.decide(recipe.aim)
 
 
 def _training(recipe: Recipe, prepared: Prepared) -> list[Decision]:

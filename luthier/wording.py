@@ -206,7 +206,7 @@ def _fields_at(cls: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
             if part in spec.model_fields
             for inner in _specs_in(spec.model_fields[part])
         ]
-        found = deeper or [spec for spec in found if _kind_of(spec) == part] or found
+        found = deeper or [spec for spec in found if part in _names_of(spec)] or found
     return sorted({name for spec in found for name in spec.model_fields})
 
 
@@ -218,7 +218,7 @@ def _specs_in(annotation: Any) -> list[type[BaseModel]]:
     return [spec for inner in get_args(annotation) for spec in _specs_in(inner)]
 
 
-def _kind_of(spec: type[BaseModel]) -> str | None:
+def _names_of(spec: type[BaseModel]) -> tuple[str, ...]:
+    """What pydantic calls a member of a union: its kinds, or where it has none its class."""
     field = spec.model_fields.get("kind")
-    values = get_args(field.annotation) if field is not None else ()
-    return str(values[0]) if values else None
+    return (spec.__name__,) if field is None else get_args(field.annotation)

@@ -94,9 +94,22 @@ def _text_node(dumper: _Dumper, text: str) -> ScalarNode:
 _Dumper.add_representer(str, _text_node)
 
 
-def write_yaml(data: Any, width: int = 100) -> str:
-    """Plain data as a text that `read_yaml` reads back as the same data."""
-    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width)
+def write_yaml(data: Any, width: int = 100, *, compact: bool = False) -> str:
+    """Plain data as a text that `read_yaml` reads back as the same data.
+
+    Args:
+        data: The data.
+        width: Characters of a line.
+        compact: Whether what holds no other list or mapping stands on one line: `{kind: conv}`.
+    """
+    text: str = yaml.dump(
+        data,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=width,
+        default_flow_style=None if compact else False,
+    )
     return text
 
 

@@ -12,7 +12,7 @@ import torch
 import luthier
 from luthier.checkpoint.weights import read_weights
 from luthier.recipe import Recipe
-from luthier.run.design import design_network
+from luthier.run.design import design_recipe
 from luthier.run.directory import RunDirectory
 from luthier.spec import plain
 
@@ -62,7 +62,7 @@ def test_valid_and_said_how_to_be_run(recipe: Path) -> None:
 
 @pytest.mark.parametrize("recipe", cases())
 def test_designs(recipe: Path) -> None:
-    network = design_network(short(recipe))
+    network = design_recipe(short(recipe)).network
     assert network.gives.form == "vector"
     assert all(parameter.is_meta for parameter in network.parameters())
 

@@ -13,6 +13,7 @@ from luthier.errors import InputError
 
 if TYPE_CHECKING:
     from luthier.planner.count import Counts
+    from luthier.run.design import Design
 
 RecipeFile = Annotated[Path, typer.Argument(help="A recipe file.")]
 Overrides = Annotated[
@@ -46,32 +47,54 @@ def new(
 
 
 def design(
-    recipe: RecipeFile,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE|FAMILY|SIZE",
+            help="A recipe file, a family such as llama, or a published size such as gpt2-medium.",
+        ),
+    ],
     overrides: Overrides = None,
     draw: Annotated[Path | None, typer.Option(help="Where to draw the network: net.svg")] = None,
+    vocab: Annotated[
+        int | None, typer.Option(min=2, help="Distinct tokens, for a family or a size.")
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of a text, for a family or a size.")
+    ] = None,
     as_json: Json = False,
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="Print its layers only, to copy into a recipe.")
+    ] = False,
 ) -> None:
     """Show a network layer by layer: shapes, parameters, FLOPs, memory.
 
-    Example: luthier design recipes/digits.yaml --draw net.svg
+    Of a family it also shows the layers that it stands for, to copy into a recipe and change.
+
+    Example: luthier design llama depth=12 --draw net.svg
     """
     from luthier.planner.count import count
     from luthier.planner.drawing import draw as draw_network
-    from luthier.recipe import Recipe
-    from luthier.run.design import design_network
+    from luthier.run.design import design
     from luthier.run.named_file import write_named
 
-    chosen = Recipe.read(recipe, overrides or ())
     if draw is not None and draw.suffix != ".svg":
         raise InputError(f"--draw {draw}: wanted a name that ends in .svg")
-    network = design_network(chosen)
-    counts = count(network)
+    if as_json and as_yaml:
+        raise InputError("got both --json and --yaml; give one of them")
+    chosen = design(name, overrides or (), vocab=vocab, context=context)
     if draw is not None:
-        write_named(draw, draw_network(network))
-    if as_json:
-        terminal.print_json(counts.to_json())
+        write_named(draw, draw_network(chosen.network))
+    if as_yaml:
+        terminal.say(chosen.to_yaml().rstrip())
         return
-    _print_counts(chosen.name, counts)
+    counts = count(chosen.network)
+    if as_json:
+        terminal.print_json({**chosen.to_json(), **counts.to_json()})
+        return
+    _print_counts(chosen, counts)
+    if chosen.family is not None:
+        _print_family(chosen)
     if draw is not None:
         terminal.say(f"Drawn: {draw}")
 
@@ -119,7 +142,9 @@ def schema(
     terminal.say(f"# yaml-language-server: $schema={out}")
 
 
-def _print_counts(name: str, counts: Counts) -> None:
+def _print_counts(design: Design, counts: Counts) -> None:
+    from luthier.planner.folding import folded
+
     rows = [
         (
             "  " * row.depth + row.place,
@@ -129,7 +154,7 @@ def _print_counts(name: str, counts: Counts) -> None:
             terminal.count_text(row.flops),
             terminal.bytes_text(row.activation_bytes),
         )
-        for row in counts.rows
+        for row in folded(counts.rows)
     ]
     total = counts.total
     rows.append(
@@ -143,7 +168,21 @@ def _print_counts(name: str, counts: Counts) -> None:
         )
     )
     heads = ("place", "block", "gives", "parameters", "FLOPs", "activations")
-    terminal.print_table(f"{name}: one sample, forward", heads, rows, right=(3, 4, 5))
+    reads = design.network.reads
+    sample = f"one sample, {reads}" + (f" of {reads.vocab:,}" if reads.vocab else "") + ", forward"
+    terminal.print_table(f"{design.name}: {sample}", heads, rows, right=(3, 4, 5))
     terminal.say(
         "A multiply-add is two FLOPs; activations are what a training step keeps of a sample."
     )
+
+
+def _print_family(design: Design) -> None:
+    row = design.published
+    if row is not None:
+        terminal.say(f"As published: {row.parameters:,} parameters; {row.source}")
+    for decision in () if row is not None else design.decisions:
+        name = decision.place.removeprefix("model.")
+        terminal.say(f"{name} {terminal.shown(name, decision.value)}: {decision.reason}")
+    terminal.say()
+    terminal.say("# The layers, to copy into a recipe and change:")
+    terminal.say(design.to_yaml().rstrip())

@@ -24,12 +24,28 @@ from luthier.model.initialize import InitializeSpec
 from luthier.model.measure import measure
 from luthier.model.stream import State, Stream, Streamed, through
 from luthier.signal import Signal
-from luthier.spec import Auto, Many, Spec
+from luthier.spec import Auto, Decision, Many, Spec, plain
 
+Aim = Literal["next_token", "masked", "labels", "tags", "labels_and_tags"]
+"""What a network is for: to write texts, to fill in hidden tokens, to say what an input is, to tag
+the words of a text, or both of these."""
+SCORES_TOKENS: tuple[Aim, ...] = ("next_token", "masked")
+"""The aims whose head gives a score to each token of the vocabulary."""
 Head = Sequence[BlockSpec] | Callable[[Signal], Sequence[BlockSpec]]
 
 MOST_BLOCKS = 10_000
 """More than any network has; a bound for recipes whose repeats multiply."""
+
+
+class ScoresSpec(Spec):
+    """How the head of a language task gives scores to tokens."""
+
+    tied: bool = False
+    """Whether its weights are those of the tokens layer."""
+    bias: bool = False
+    """Whether each token has a learned number added to its score."""
+    softcap: float | None = Field(default=None, gt=0)
+    """Scores are kept between ± this, by `softcap * tanh(score / softcap)`; none leaves them."""
 
 
 class LayersSpec(Spec):
@@ -37,9 +53,13 @@ class LayersSpec(Spec):
 
     layers: Many[Block]
     """The layers, in order. The output layer comes from the task and the data; see `head`."""
-    head: Auto | Literal["tied", "none"] = "auto"
+    neck: Many[Block] = ()
+    """Layers between these and the output layer that belong to the task and not to the network:
+    another task that goes on with its weights leaves them."""
+    head: Auto | Literal["tied", "none"] | ScoresSpec = "auto"
     """auto adds the output layer that the task needs; tied too, with the weights of the tokens
-    layer in it; none takes the last of `layers` as it."""
+    layer in it, or more about it: `{tied: true, bias: true}`; none takes the last of the layers
+    as it."""
     initialize: InitializeSpec = Field(default_factory=InitializeSpec)
     """The weights before the first step."""
 
@@ -53,9 +73,13 @@ class LayersSpec(Spec):
             raise ValueError(f"got {blocks:,} blocks, wanted at most {MOST_BLOCKS:,}")
         return layers
 
+    def decide(self, aim: Aim) -> tuple[Decision, ...]:
+        """What is left to luthier: nothing."""
+        return ()
 
-ModelSpec = LayersSpec
-"""Everything that `model:` can be in a recipe."""
+    def design(self, aim: Aim) -> LayersSpec:
+        """The layers, whatever is learned."""
+        return self
 
 
 class Network(nn.Module):
@@ -65,17 +89,20 @@ class Network(nn.Module):
 
     Attributes:
         layers: A `Chain`; in a network `of` somebody's own module, that module.
+        neck: What stands between them and the head; most often nothing.
         head: What the task adds; often one dense layer, sometimes nothing.
         reads: One sample of the input.
         gives: One sample of the output.
     """
 
     layers: nn.Module
+    neck: Chain
     head: Chain
 
-    def __init__(self, layers: nn.Module, head: Chain, reads: Signal) -> None:
+    def __init__(self, layers: nn.Module, neck: Chain, head: Chain, reads: Signal) -> None:
         super().__init__()
         self.layers = layers
+        self.neck = neck
         self.head = head
         self.reads = reads
         self.gives = head.gives
@@ -97,7 +124,7 @@ class Network(nn.Module):
 
         Example:
             >>> Network.of(nn.Linear(64, 10), Signal.of((64,))).gives
-            Signal(form='vector', shape=(10,))
+            Signal(form='vector', shape=(10,), vocab=0)
         """
         modes = {part: part.training for part in module.modules()}
         tensors = (*module.parameters(), *module.buffers())
@@ -114,7 +141,7 @@ class Network(nn.Module):
         finally:
             for part, mode in modes.items():
                 part.training = mode
-        return cls(module, Chain((), gives, "model.head"), reads)
+        return cls(module, Chain((), gives, "model.neck"), Chain((), gives, "model.head"), reads)
 
     def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
         """`(B, *reads.shape)` to `(B, *gives.shape)`."""
@@ -122,8 +149,9 @@ class Network(nn.Module):
         return y
 
     def features(self, x: Tensor, stream: Stream | None = None) -> Tensor:
-        """What the last layer gives, which the head reads."""
-        return through(self.layers, x, stream)
+        """What the head reads: of the layers and the neck."""
+        h: Tensor = self.neck(through(self.layers, x, stream), stream)
+        return h
 
     def decode(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Reads more positions of rows that were read up to `state`.
@@ -153,8 +181,8 @@ def build(spec: LayersSpec, reads: Signal, head: Head = ()) -> Network:
     Args:
         spec: The layers.
         reads: One sample of the input, as the data gives it.
-        head: The blocks that the task adds, or a function that makes them for what the last layer
-            gives. Not taken where the spec's `head` is none.
+        head: The blocks that the task adds, or a function that makes them for what reaches them.
+            Not taken where the spec's `head` is none.
 
     Raises:
         ShapeError: If a layer cannot read what reaches it: its place, what was got and wanted,
@@ -171,33 +199,37 @@ def build(spec: LayersSpec, reads: Signal, head: Head = ()) -> Network:
         'a vector (10)'
     """
     layers = Chain(spec.layers, reads, "model.layers")
+    neck = Chain(spec.neck, layers.gives, "model.neck", spec.layers[-1].kind)
     added: Sequence[BlockSpec] = ()
     if spec.head != "none":
-        added = head(layers.gives) if callable(head) else head
+        added = head(neck.gives) if callable(head) else head
     if spec.head == "tied":
-        added = _tied(added)
-    chain = Chain(added, layers.gives, "model.head", spec.layers[-1].kind)
-    _tie(layers, chain)
-    return Network(layers, chain, reads)
+        added = _scoring(added, ScoresSpec(tied=True), "tied")
+    elif isinstance(spec.head, ScoresSpec):
+        added = _scoring(added, spec.head, str(plain(spec.head)))
+    chain = Chain(added, neck.gives, "model.head", (*spec.layers, *spec.neck)[-1].kind)
+    _tie(layers, neck, chain)
+    return Network(layers, neck, chain, reads)
 
 
-def _tied(head: Sequence[BlockSpec]) -> list[BlockSpec]:
-    """The head with its unembed tied."""
+def _scoring(head: Sequence[BlockSpec], scores: ScoresSpec, got: str) -> list[BlockSpec]:
+    """The head with its unembed changed."""
     if not any(isinstance(block, UnembedSpec) for block in head):
         raise ShapeError(
-            "got tied, but the head of this task gives no scores to tokens; leave it to auto",
+            f"got {got}, but the head of this task gives no scores to tokens; leave it to auto",
             "model.head",
         )
     return [
-        block.model_copy(update={"tied": True}) if isinstance(block, UnembedSpec) else block
+        block.model_copy(update=plain(scores)) if isinstance(block, UnembedSpec) else block
         for block in head
     ]
 
 
-def _tie(layers: Chain, head: Chain) -> None:
+def _tie(layers: Chain, neck: Chain, head: Chain) -> None:
     """Gives each tied unembed the table of the tokens."""
     tables = [module for module in layers.modules() if isinstance(module, Tokens)]
-    for place, chain in (("model.head", head), ("model.layers", layers)):
+    places = (("model.head", head), ("model.neck", neck), ("model.layers", layers))
+    for place, chain in places:
         for module in chain.modules():
             if isinstance(module, Unembed) and module.spec.tied:
                 if len(tables) != 1:

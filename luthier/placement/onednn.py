@@ -82,7 +82,7 @@ def opaque_start(network: nn.Module) -> int:
         return 0
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return 0
-    blocks = [*network.layers, *network.head]
+    blocks = [*network.layers, *network.neck, *network.head]
     run = list(takewhile(_fits, blocks))
     pool = run[-1] if run else None
     if len(run) < 2 or not isinstance(pool, MaxPool):

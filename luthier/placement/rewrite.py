@@ -72,7 +72,7 @@ def _neighbours(network: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
     for module in network.modules():
         blocks: list[nn.Module] = []
         if isinstance(module, Network) and isinstance(module.layers, Chain):
-            blocks = [*list(module.layers)[-1:], *list(module.head)[:1]]
+            blocks = [*list(module.layers)[-1:], *module.neck, *list(module.head)[:1]]
         elif isinstance(module, Chain):
             blocks = list(module)
         pairs += itertools.pairwise(blocks)

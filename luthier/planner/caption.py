@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from luthier.model.block import BlockSpec
+from luthier.model.blocks.recurrent import RecurrentSpec
 from luthier.signal import Signal
 from luthier.spec import plain
 
-_TITLED = ("channels", "width", "name", "size", "rate", "factor")
+_TITLED = ("channels", "width", "name", "size", "rate", "factor", "vocab")
 """The setting that stands beside the kind, the first of these that a block has."""
-_INNER = {"kind", "layers", "branches", "first", "times", "join"}
-"""What a drawing shows by its lines, not by words."""
+_INNER = {"kind", "layers", "branches", "first", "times", "join", "residual", "cell"}
+"""What a drawing shows by its lines or in the title, not by words."""
+_LEFT_OUT = {"epsilon", "norm_epsilon", "norm_bias"}
+"""What tells nobody much."""
 
 
 def title(spec: BlockSpec) -> str:
@@ -24,7 +28,7 @@ def title(spec: BlockSpec) -> str:
     """
     data = plain(spec)
     titled = next((data[key] for key in _TITLED if key in data), None)
-    kind = spec.kind.replace("_", " ")
+    kind = _words(spec.cell if isinstance(spec, RecurrentSpec) else spec.kind)
     if kind == "activation":
         return _words(titled)
     return kind if titled is None else f"{kind} {_words(titled)}"
@@ -40,7 +44,8 @@ def details(spec: BlockSpec) -> list[str]:
     """
     data = plain(spec)
     titled = next((key for key in _TITLED if key in data), None)
-    found = (_detail(key, value) for key, value in data.items() if key not in {*_INNER, titled})
+    hidden = {*_INNER, *_LEFT_OUT, titled}
+    found = (_detail(key, value) for key, value in data.items() if key not in hidden)
     return [text for text in found if text]
 
 
@@ -69,8 +74,10 @@ def _detail(key: str, value: Any) -> str:
         return ""
     if key in ("activation", "shortcut", "mode", "reduce"):
         return _words(value)
-    if key in ("norm", "projection_norm"):
-        return f"{value} {name}"
+    if key in ("norm", "projection_norm", "norm_place", "qk_norm"):
+        return f"{value} {name.removesuffix(' place')}"
+    if key == "causal":
+        return "causal" if value else "sees both ways"
     if isinstance(value, bool):
         return name if value else f"no {name}"
     return f"{name} {_words(value)}"
@@ -79,4 +86,8 @@ def _detail(key: str, value: Any) -> str:
 def _words(value: Any) -> str:
     if isinstance(value, list):
         return " × ".join(map(str, value))
+    if isinstance(value, Mapping):
+        return _words(value["kind"])
+    if isinstance(value, float):
+        return f"{value:,g}"
     return str(value).replace("_", " ")

@@ -72,6 +72,7 @@ class Counts:
         """As `luthier design --json` prints it."""
         return {
             "batch": self.batch,
+            "parameters": {"total": self.total.parameters},
             "rows": [row.to_json() for row in self.rows],
             "total": self.total.to_json(),
         }
@@ -139,7 +140,8 @@ def _entries(network: Network) -> Iterator[_Entry]:
         yield from _of_chain(network.layers, "", "layers", 0)
     else:
         name = type(network.layers).__name__
-        yield _Entry("model", name, "layers", 0, network.head.reads, network.layers)
+        yield _Entry("model", name, "layers", 0, network.neck.reads, network.layers)
+    yield from _of_chain(network.neck, "", "neck", 0)
     yield from _of_chain(network.head, "", "head", 0)
 
 

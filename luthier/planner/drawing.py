@@ -11,6 +11,7 @@ from luthier.model.block import BlockSpec
 from luthier.model.blocks.parallel import Parallel, ParallelSpec
 from luthier.model.blocks.repeat import Repeat
 from luthier.model.blocks.residual import Pad, Residual, ResidualSpec
+from luthier.model.blocks.sublayer import Sublayer
 from luthier.model.blueprint import Network
 from luthier.model.chain import Chain, Step
 from luthier.planner.caption import amount, details, shape, title
@@ -30,6 +31,14 @@ _FAMILIES = {
     "layer_norm": "norm",
     "group_norm": "norm",
     "rms_norm": "norm",
+    "tokens": "tokens",
+    "unembed": "tokens",
+    "attention": "attention",
+    "cross_attention": "attention",
+    "mlp": "dense",
+    "moe": "dense",
+    "recurrent": "recurrent",
+    "linear_recurrence": "recurrent",
 }
 """The colour of a kind; the others share one."""
 
@@ -45,8 +54,12 @@ _LIGHT = {
     "dense": "#fde6cf",
     "pool": "#d8f0e0",
     "norm": "#ece4f8",
+    "tokens": "#fbf3cc",
+    "attention": "#fadce6",
+    "recurrent": "#d5eff2",
     "other": "#e6eaee",
 }
+_COLOURED = ("conv", "dense", "pool", "norm", "tokens", "attention", "recurrent", "other")
 _DARK = {
     "paper": "#12161c",
     "ink": "#e8ecf1",
@@ -59,6 +72,9 @@ _DARK = {
     "dense": "#5a3714",
     "pool": "#1b4a2f",
     "norm": "#3d2d5c",
+    "tokens": "#51471a",
+    "attention": "#5a2338",
+    "recurrent": "#1b474d",
     "other": "#2b333d",
 }
 
@@ -75,12 +91,13 @@ def draw(network: Network) -> str:
         figures += _figures(network.layers)
         labels += [shape(step.gives) for step in network.layers.steps]
     else:
-        gives = network.head.reads
+        gives = network.neck.reads
         name = type(network.layers).__name__
         figures.append(box(name, ["own module"], _parameters(network.layers), gives, "other"))
         labels.append(shape(gives))
-    figures += _figures(network.head)
-    labels += [shape(step.gives) for step in network.head.steps]
+    for chain in (network.neck, network.head):
+        figures += _figures(chain)
+        labels += [shape(step.gives) for step in chain.steps]
     figures.append(pill(f"{network.gives.form} {shape(network.gives)}"))
     whole = stack(figures, labels)
     width, height = whole.width + 2 * PADDING, whole.height + 2 * PADDING
@@ -115,7 +132,8 @@ def _figure(step: Step, block: nn.Module) -> Figure:
         case Repeat(), _:
             return _repeat(block)
     family = _FAMILIES.get(step.spec.kind, "other")
-    return box(title(step.spec), details(step.spec), _parameters(block), step.gives, family)
+    drawn = box(title(step.spec), details(step.spec), _parameters(block), step.gives, family)
+    return around(drawn, "", "") if isinstance(block, Sublayer) and block.residual else drawn
 
 
 def _repeat(block: Repeat) -> Figure:
@@ -181,9 +199,6 @@ def _rules(colour: dict[str, str]) -> str:
         ".count": f"font-size:11px;fill:{c['soft']}",
         ".times": f"font-size:12px;font-weight:600;fill:{c['skip']}",
         ".sign": f"font-size:14px;font-weight:600;fill:{c['skip']}",
-        **{
-            f".{family}": f"fill:{c[family]}"
-            for family in ("conv", "dense", "pool", "norm", "other")
-        },
+        **{f".{family}": f"fill:{c[family]}" for family in _COLOURED},
     }
     return "".join(f".luthier-network {name}{{{rule}}}" for name, rule in rules.items())

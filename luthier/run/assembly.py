@@ -14,6 +14,7 @@ from luthier.errors import InputError, Problem, SpecError
 from luthier.model.blueprint import Network, build
 from luthier.model.initialize import materialize
 from luthier.model.measure import sample
+from luthier.model.stream import State
 from luthier.recipe import Recipe
 from luthier.run.model_folder import Blueprint
 from luthier.run.start import Start
@@ -59,16 +60,40 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
     elif recipe.model is None:
         raise InputError("model: is missing; give layers, or in Python luthier.train(…, network=…)")
     else:
-        network = build(recipe.model, reads, lambda gives: recipe.task.head(gives, target))
+        layers = recipe.model.design(recipe.aim)
+        network = build(layers, reads, lambda gives: recipe.task.head(gives, target))
         head = tuple(step.spec for step in network.head.steps)
-        blueprint = Blueprint(reads=reads, model=recipe.model, head=head)
+        blueprint = Blueprint(reads=reads, model=layers, head=head)
     wanted = recipe.task.wants(reads, target)
     if network.gives != wanted:
         raise InputError(
             f"model: the network gives {network.gives}, but {recipe.task.kind} reads {wanted} "
             f"here; let the last layer give that, or leave head to auto"
         )
+    if module is None and recipe.aim == "next_token":
+        must_read_forwards(network)
     return Assembly(blueprint=blueprint, network=network, task=task)
+
+
+def must_read_forwards(network: Network) -> None:
+    """Refuses a network that sees the token that it is to predict.
+
+    What can go on from where it stopped has not read what comes later: the network is asked to,
+    on the meta device.
+
+    Raises:
+        InputError: With the block that sees later tokens.
+    """
+    time = network.reads.shape[0]
+    tokens = torch.zeros((1, time), dtype=torch.int64, device="meta")
+    try:
+        with torch.no_grad():
+            network.decode(tokens, State(capacity=time))
+    except InputError as error:
+        raise InputError(
+            f"{error}. The task is to predict the next token, which this network would see; or "
+            "give the task objective: masked"
+        ) from None
 
 
 def must_learn_from_one_row(assembly: Assembly) -> None:
@@ -99,8 +124,9 @@ def with_weights(assembly: Assembly, recipe: Recipe, start: Start | None = None)
     Raises:
         InputError: If the layers of `start` are not those of the recipe.
     """
-    if recipe.model is not None:
-        materialize(assembly.network, seed=recipe.training.seed, spec=recipe.model.initialize)
+    layers = assembly.blueprint.model
+    if layers is not None:
+        materialize(assembly.network, seed=recipe.training.seed, spec=layers.initialize)
     if start is not None:
         start.give(assembly.network)
     return assembly.network

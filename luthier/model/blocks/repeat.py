@@ -97,9 +97,12 @@ class Repeat(Streamed):
     def __init__(self, spec: RepeatSpec, signal: Signal) -> None:
         super().__init__()
         copies = [Chain(spec.first_layers(), signal, "layers")]
-        for _ in range(spec.times - 1):
+        for number in range(1, spec.times):
+            before = copies[-1]
+            same = before.reads == before.gives and (number > 1 or not spec.first)
             origin = f"{spec.layers[-1].kind} of the copy before"
-            copies.append(Chain(spec.layers, copies[-1].gives, "layers", origin))
+            like = before if same else None
+            copies.append(Chain(spec.layers, before.gives, "layers", origin, like))
         self.copies = nn.ModuleList(copies)
 
     def chains(self) -> tuple[Chain, ...]:

@@ -1,0 +1,59 @@
+"""Known designs: a file each, and its line in `Family`; their published sizes are tables there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag
+
+from luthier.model.blueprint import LayersSpec
+from luthier.model.families.bert import BertSpec
+from luthier.model.families.family import FamilySpec
+from luthier.model.families.gemma import GemmaSpec
+from luthier.model.families.gpt2 import Gpt2Spec
+from luthier.model.families.gru import GruSpec
+from luthier.model.families.llama import LlamaSpec
+from luthier.model.families.lstm import LstmSpec
+from luthier.model.families.mistral import MistralSpec
+from luthier.model.families.modernbert import ModernBertSpec
+from luthier.model.families.qwen import QwenSpec
+from luthier.model.families.roberta import RobertaSpec
+from luthier.model.families.text_cnn import TextCnnSpec
+from luthier.model.families.transformer import TransformerSpec
+
+Family = Annotated[
+    BertSpec
+    | GemmaSpec
+    | Gpt2Spec
+    | GruSpec
+    | LlamaSpec
+    | LstmSpec
+    | MistralSpec
+    | ModernBertSpec
+    | QwenSpec
+    | RobertaSpec
+    | TextCnnSpec
+    | TransformerSpec,
+    Field(discriminator="kind"),
+]
+"""Any family."""
+
+
+_DIALS = {"size", "depth", "width"}
+
+
+def _form(model: Any) -> str:
+    """Which of both a `model` is meant to be: a family has a kind, layers have none."""
+    family = isinstance(model, FamilySpec)
+    if isinstance(model, Mapping):
+        # With a dial and no layers, it is the kind that was forgotten.
+        family = "kind" in model or ("layers" not in model and not _DIALS.isdisjoint(model))
+    return "family" if family else LayersSpec.__name__
+
+
+ModelSpec = Annotated[
+    Annotated[LayersSpec, Tag(LayersSpec.__name__)] | Annotated[Family, Tag("family")],
+    Discriminator(_form),
+]
+"""Everything that `model:` can be in a recipe: layers from a blank page, or a family."""

@@ -1,0 +1,57 @@
+"""What LSTM and GRU networks have in common: a text is read position by position, into a state."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from luthier.model.blocks.recurrent import RecurrentSpec
+from luthier.model.blocks.tokens import TokensSpec
+from luthier.model.blueprint import SCORES_TOKENS
+from luthier.model.families.encoder import dropout
+from luthier.model.families.family import Rule, Values, block
+
+WIDTH = 256
+RECURRENT_RULES = (
+    Rule("depth", lambda s: 1 if s["aim"] == "labels" else 2, "1 for labels, 2 for more"),
+    Rule("width", lambda _: WIDTH, "enough for some ten thousand texts"),
+    Rule(
+        "dropout",
+        lambda s: 0.2 if s["aim"] in SCORES_TOKENS else 0.5,
+        "0.5 where texts with labels are read many times, 0.2 for a language",
+    ),
+    Rule(
+        "bidirectional",
+        lambda s: s["aim"] != "next_token",
+        "both ways, unless it shall write texts",
+    ),
+    Rule("tied", lambda s: not s["bidirectional"], "where it gives as much as it reads"),
+)
+
+
+def recurrent_page(cell: Literal["lstm", "gru"], s: Values) -> dict[str, Any]:
+    """The layers, and what a task needs behind them.
+
+    What says what a text is are the largest values of all its positions (Conneau et al. 2017,
+    1705.02364).
+
+    Args:
+        cell: Of the network.
+        s: `width`, `depth`, `bidirectional`, `tied`, `dropout`, `aim`.
+    """
+    network = {
+        "cell": cell,
+        "width": s["width"],
+        "depth": s["depth"],
+        "bidirectional": s["bidirectional"],
+        "dropout": s["dropout"] if s["depth"] > 1 else 0.0,
+    }
+    pool = [{"kind": "global_pool", "reduce": "max"}] if s["aim"] == "labels" else []
+    scores = {"tied": True, "bias": True} if s["tied"] else {"bias": True}
+    return {
+        "layers": [
+            block(TokensSpec, {"width": s["width"], "dropout": s["dropout"]}),
+            block(RecurrentSpec, network),
+        ],
+        "neck": [*pool, *dropout(s)],
+        "head": scores if s["aim"] in SCORES_TOKENS else None,
+    }
