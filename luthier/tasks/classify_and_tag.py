@@ -118,8 +118,8 @@ class ClassifyAndTag:
         tags_W = batch.words.tags_W
         assert tags_W is not None, "an evaluation of words whose tags are not known"
         columns = judged(classes_NK, batch.labels, self.spec.top_k)
-        nats_W = F.cross_entropy(tags_WK.double(), tags_W, reduction="none")
-        mean_W = (nats_W / self._words_beside(batch)).detach().cpu().numpy()
+        nats_W = F.cross_entropy(tags_WK.detach().cpu().double(), tags_W.cpu(), reduction="none")
+        mean_W = (nats_W / self._words_beside(batch).cpu()).numpy()
         rows_W = np.repeat(np.arange(batch.size), batch.words.lengths)
         tag_loss = np.bincount(rows_W, mean_W, minlength=batch.size)
         counts = counted(batch.words, _best(tags_WK), self.tags)

@@ -132,8 +132,8 @@ class Tag:
         assert tags_W is not None, "an evaluation of words whose tags are not known"
         lengths = np.array(batch.words.lengths)
         if crf is None:
-            nats_W = F.cross_entropy(y_WK.double(), tags_W, reduction="none")
-            nats = _sums(nats_W.detach().cpu().numpy(), lengths)
+            nats_W = F.cross_entropy(y_WK.detach().cpu().double(), tags_W.cpu(), reduction="none")
+            nats = _sums(nats_W.numpy(), lengths)
         else:
             nats = np.zeros(len(lengths))
             found = _nats(crf, y_WK, tags_W, batch.words.lengths)
