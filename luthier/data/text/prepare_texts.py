@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +15,14 @@ from luthier.data.finding import Finding
 from luthier.data.prepared import Noun, Prepared
 from luthier.data.purpose import Purpose, Special
 from luthier.data.target import Labels, LabelsAndTags, Tags
-from luthier.data.text.encoding import Raw, TextForm, encode, shape, whole_lengths
-from luthier.data.text.found import TextRow
+from luthier.data.text.encoding import Raw, TextForm, shape, whole_lengths
 from luthier.data.text.inputs import TextInputs
 from luthier.data.text.labelled import LabelledSpec, LabelledTexts, read_labelled
 from luthier.data.text.text_examples import TextExamples
+from luthier.data.text.text_tokens import tokens_of
 from luthier.data.text.tokenizer import Tokenizer
 from luthier.data.text.tokenizer_choice import suited_tokenizer
-from luthier.data.text.tokenizer_training import TokenizerSpec, train_tokenizer
-from luthier.errors import DataError
+from luthier.data.text.tokenizer_training import TokenizerSpec
 from luthier.signal import Signal
 from luthier.spec import Decision
 
@@ -68,21 +67,21 @@ def prepare_texts(
         purpose: What a task wants of it: labels, tags or both.
         seed: Of all that is random in training; of these texts, nothing is.
         progress: Told what is being done, and how far it is.
-        cache: Where prepared data is kept; these texts are made anew in seconds, and are not.
+        cache: Where the tokens of many texts are kept; none means `cache_folder()`.
         tokenizer: Instead of the spec's own, where a network is there that knows it.
 
     Raises:
         DataError: If the data cannot be used: what, where, what to do.
         InputError: If it has no labels or tags that the task could learn.
+        StorageError: If the cache cannot be written.
     """
     texts = read_labelled(spec, purpose)
     framed, frame_decisions = _framed(spec, purpose)
     pairs = texts.parts["train"][0].second is not None
     specials = _specials(purpose, framed=framed, pairs=pairs)
-    token_decisions: tuple[Decision, ...] = ()
-    if tokenizer is None:
-        tokenizer, token_decisions = _learned(spec, texts, specials, progress)
-    raw = _encoded(texts.parts, tokenizer, progress)
+    wanted, token_decisions = (tokenizer, []) if tokenizer else _wanted(spec, texts)
+    tokens = tokens_of(texts, wanted, specials, progress=progress, cache=cache)
+    tokenizer, raw = tokens.tokenizer, tokens.raw
     form = TextForm(
         context=1 if spec.context == "auto" else spec.context,
         cut=spec.cut,
@@ -144,53 +143,13 @@ def _specials(purpose: Purpose, *, framed: bool, pairs: bool) -> list[Special]:
     return list(dict.fromkeys(wanted))
 
 
-def _learned(
-    spec: LabelledSpec,
-    texts: LabelledTexts,
-    specials: Sequence[Special],
-    progress: Progress | None,
-) -> tuple[Tokenizer, tuple[Decision, ...]]:
-    """A tokenizer that knows the training texts alone."""
-    train, tagging = texts.parts["train"], texts.tagging
-    decisions: tuple[Decision, ...] = ()
-    wanted: TokenizerSpec
-    if spec.tokenizer == "auto":
-        wanted, reason = suited_tokenizer(train, None if tagging is None else tagging.division)
-        value = wanted.model_dump(mode="json")
-        decisions = (Decision(place="data.tokenizer", value=value, reason=reason),)
-    else:
-        wanted = spec.tokenizer
-    given = (
-        " ".join(row.words)
-        if row.words is not None
-        else "\n".join(filter(None, (row.text, row.second)))
-        for row in train
-    )
-    return train_tokenizer(wanted, given, specials=specials, progress=progress), decisions
-
-
-def _encoded(
-    parts: Mapping[Split, Sequence[TextRow]], tokenizer: Tokenizer, progress: Progress | None
-) -> dict[Split, Raw]:
-    total = sum(map(len, parts.values()))
-    found: dict[Split, Raw] = {}
-    before = 0
-    for split, rows in parts.items():
-        start = before
-
-        def told(done: int, start: int = start) -> None:
-            if progress:
-                progress("making tokens", start + done, total)
-
-        found[split] = encode(rows, tokenizer, told)
-        lengths = found[split].texts.lengths
-        if len(lengths) and not lengths.min():
-            row = rows[int(lengths.argmin())]
-            raise DataError(
-                f"{row.name}: gives no tokens: {row.text!r:.60}; take another data.tokenizer"
-            )
-        before += len(rows)
-    return found
+def _wanted(spec: LabelledSpec, texts: LabelledTexts) -> tuple[TokenizerSpec, list[Decision]]:
+    if spec.tokenizer != "auto":
+        return spec.tokenizer, []
+    division = None if texts.tagging is None else texts.tagging.division
+    wanted, reason = suited_tokenizer(texts.parts["train"], division)
+    value = wanted.model_dump(mode="json")
+    return wanted, [Decision(place="data.tokenizer", value=value, reason=reason)]
 
 
 def _context(

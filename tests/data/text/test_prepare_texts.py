@@ -289,3 +289,34 @@ def test_the_tokenizer_suits_the_script(tmp_path: Path, texts: list[str], kind: 
     decision = next(each for each in data.decisions if each.place == "data.tokenizer")
     assert decision.value["kind"] == kind
     assert "characters between two spaces" in decision.reason
+
+
+def test_many_texts_are_made_tokens_once(
+    reviews: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("luthier.data.text.text_tokens.KEPT_FROM_CHARACTERS", 100)
+    home = tmp_path / "cache"
+    seen: list[str] = []
+
+    def again(**settings: object) -> PreparedTexts:
+        seen.clear()
+        spec = TextTableSpec(path=str(reviews), **settings)  # type: ignore[arg-type]
+        told = lambda what, done, total: seen.append(what)  # noqa: E731
+        return prepare_texts(spec, LABELS, seed=0, progress=told, cache=home)
+
+    first = again()
+    assert "making tokens" in seen
+    second = again(context=7)
+    assert "making tokens" not in seen
+    assert second.fingerprint != first.fingerprint == again().fingerprint
+    tokens = [data.train.encoded.tokens for data in (first, again())]
+    assert tokens[0].values.tolist() == tokens[1].values.tolist()
+    again(tokenizer=WordsSpec(least=3))
+    assert "making tokens" in seen
+    for file in (home / "texts").glob("*/train.npz"):  # torn: it is made anew
+        file.write_bytes(file.read_bytes()[:-50])
+    assert again().fingerprint == first.fingerprint
+    assert "making tokens" in seen
+    table(reviews, [*films(59), ("film 59 is other", 1)])
+    assert again().fingerprint != first.fingerprint
+    assert "making tokens" in seen
