@@ -36,7 +36,7 @@ def data_of(directory: RunDirectory, progress: Progress | None = None) -> Prepar
 def where_it_was(recipe: Recipe, earlier: Iterable[Decision]) -> Recipe:
     """The recipe with its data and its start where they were found when the run began, whatever
     the folder now."""
-    found_then = ("data.path", "start")
+    found_then = ("data.path", "data.files", "start")
     paths = {found.place: found.value for found in earlier if found.place in found_then}
     return recipe.with_values(paths)
 
