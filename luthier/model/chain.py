@@ -42,6 +42,8 @@ class Chain(nn.Sequential, Streamed):
         ShapeError: If a block cannot read what reaches it, with its place.
     """
 
+    steps: tuple[Step, ...]
+
     def __init__(
         self,
         specs: Sequence[BlockSpec],

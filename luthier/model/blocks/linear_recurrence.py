@@ -162,10 +162,10 @@ class LinearRecurrence(Streamed):
         """The recurrence, in float32 at least: a decay near 1 is 1 in fewer bits."""
         dtype = torch.promote_types(u_BTR.dtype, torch.float32)
         log_decay_BTR = self.decay(self.keep(u_BTR).to(dtype).sigmoid())
-        begins = (places == 0)[..., None]
-        decay_BTR = log_decay_BTR.exp().masked_fill(begins, 0)
-        fresh_BTR = (-torch.expm1(2 * log_decay_BTR)).clamp(min=LEAST).masked_fill(begins, 1)
-        added_BTR = fresh_BTR.sqrt() * self.take(u_BTR).to(dtype).sigmoid() * u_BTR.to(dtype)
+        log_decay_BTR = log_decay_BTR.masked_fill((places == 0)[..., None], -torch.inf)
+        decay_BTR = log_decay_BTR.exp()
+        fresh_BTR = (-torch.expm1(2 * log_decay_BTR)).clamp(min=LEAST).sqrt()
+        added_BTR = fresh_BTR * self.take(u_BTR).to(dtype).sigmoid() * u_BTR.to(dtype)
         if before is not None:
             first_BR = torch.addcmul(added_BTR[:, 0], decay_BTR[:, 0], before.h_BR)
             added_BTR = torch.cat([first_BR[:, None], added_BTR[:, 1:]], 1)

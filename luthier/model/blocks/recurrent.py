@@ -138,7 +138,9 @@ class Recurrent(Streamed):
         Raises:
             ShapeError: If it reads both ways, and is to go on from a state.
         """
-        if stream is not None and stream.state is not None:
+        if x_BTD.is_meta:
+            y_BTY = self._outline(x_BTD)
+        elif stream is not None and stream.state is not None:
             y_BTY = self._read_on(x_BTD, stream, stream.state)
         elif stream is not None and stream.layout is not None and not stream.layout.full:
             return self._documents(x_BTD, stream.layout)
@@ -164,6 +166,19 @@ class Recurrent(Streamed):
             return end_BY
         width = self.spec.width
         return torch.cat([end_BY[:, :width], y_BTY[:, 0, width:]], -1)
+
+    def _outline(self, x_BTD: Tensor) -> Tensor:
+        """On the meta device: the products and what is kept of all positions at once.
+
+        There are no values, so none waits for the one before it: torch's own kernels would take
+        seconds for a long text, step by step.
+        """
+        for layer in range(self.spec.depth):
+            ways = []
+            for way in ("", "_reverse")[: 1 + self.spec.bidirectional]:
+                ways.append(_outline(self.spec.cell, x_BTD, self._weights(layer, way)))
+            x_BTD = torch.cat(ways, -1)
+        return x_BTD
 
     # Texts of different lengths.
 
@@ -201,11 +216,14 @@ class Recurrent(Streamed):
             x_NLD = torch.cat([y_NLH, _turned(back_NLH, places)], -1)
         return x_NLD
 
-    def _layer(self, layer: int, way: Literal["", "_reverse"]) -> Run:
-        """A single layer, which reads forwards with the weights of one way."""
+    def _weights(self, layer: int, way: str) -> list[Tensor]:
+        """Of a single layer: what reads the input, what reads the state, their biases."""
         names = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if self.spec.bias else ()))
-        weights = [getattr(self.rnn, f"{name}_l{layer}{way}") for name in names]
-        rest = (weights, self.spec.bias, 1, 0.0, self.training, False, True)
+        return [getattr(self.rnn, f"{name}_l{layer}{way}") for name in names]
+
+    def _layer(self, layer: int, way: str) -> Run:
+        """A single layer, which reads forwards with the weights of one way."""
+        rest = (self._weights(layer, way), self.spec.bias, 1, 0.0, self.training, False, True)
 
         def run(x_BTD: Tensor, hidden: Hidden) -> tuple[Tensor, Hidden]:
             if self.spec.cell == "lstm":
@@ -267,6 +285,25 @@ def _layers(spec: RecurrentSpec, width: int) -> nn.LSTM | nn.GRU | nn.RNN:
     lstm = Lstm(width, spec.width, **kwargs)
     lstm.forget_bias = spec.forget_bias
     return lstm
+
+
+def _outline(cell: str, x_BTD: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """The operations of a layer, with memory of no value for the states before each position."""
+    w_ih, w_hh, *biases = weights
+    b_ih, b_hh = biases if biases else (None, None)
+    read = F.linear(x_BTD, w_ih, b_ih)
+    if cell == "rnn":  # the states before the positions are those behind them, one further on
+        h_BTH = read.tanh()
+        return h_BTH + F.linear(h_BTH, w_hh, b_hh)
+    h_BTH = x_BTD.new_empty((*x_BTD.shape[:2], w_hh.shape[1]))
+    kept = F.linear(h_BTH, w_hh, b_hh)
+    if cell == "gru":
+        (r, z, n), (r_h, z_h, n_h) = read.chunk(3, -1), kept.chunk(3, -1)
+        n = (n + (r + r_h).sigmoid() * n_h).tanh()
+        return n + (z + z_h).sigmoid() * (h_BTH - n)
+    i, f, g, o = (read + kept).chunk(4, -1)
+    c = f.sigmoid() * torch.empty_like(h_BTH) + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh()
 
 
 def _in_stretches(

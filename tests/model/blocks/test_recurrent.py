@@ -22,6 +22,8 @@ from laid_out import (
     stepwise_differs,
 )
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from luthier.errors import ShapeError, SpecError
 from luthier.model.blocks import recurrent
@@ -275,6 +277,53 @@ def test_both_ways_cannot_go_on_from_a_state() -> None:
         "layers[0]: recurrent reads both ways, so it cannot read a text step by step; leave out "
         "bidirectional"
     )
+
+
+# Counted on the meta device.
+
+
+@pytest.mark.parametrize("settings", CASES)
+def test_it_is_counted_as_the_kernels_of_torch(settings: dict[str, Any]) -> None:
+    chain = Chain((spec_of(**settings),), Signal.of((9, WIDTH)), "layers")
+    module = recurrent_in(chain)
+    flops, kept_bytes = counted(module)
+    own = counted(module.rnn)
+    assert flops == own[0]
+    assert kept_bytes == pytest.approx(own[1], rel=0.3)
+
+
+def counted(module: nn.Module) -> tuple[int, int]:
+    """FLOPs, and the bytes kept for the backward pass."""
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    x = torch.zeros((2, 9, WIDTH), device="meta")
+    counter = FlopCounterMode(display=False)
+    with counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        module(x)
+    weights = {parameter.untyped_storage()._cdata for parameter in module.parameters()}
+    sizes = [t.untyped_storage().nbytes() for key, t in kept.items() if key not in weights]
+    return counter.get_total_flops(), sum(sizes)
+
+
+def test_a_long_text_is_measured_at_once() -> None:
+    """Step by step, torch's kernels would take longer than a training step to tell a shape."""
+    calls = 0
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            nonlocal calls
+            calls += 1
+            return func(*args, **(kwargs or {}))
+
+    with Counting():
+        Chain((spec_of(depth=2),), Signal.of((4096, WIDTH)), "layers")
+    assert calls < 500
 
 
 # First weights, learning, settings.
