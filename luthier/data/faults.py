@@ -40,7 +40,8 @@ class Faults:
             return
         count = len(self.found)
         one = self.one
-        what = f"1 {one} cannot be used" if count == 1 else f"{count:,} {one}s cannot be used"
+        many = f"{one}es" if one.endswith("s") else f"{one}s"
+        what = f"1 {one} cannot be used" if count == 1 else f"{count:,} {many} cannot be used"
         where = f"{self.place}: " if self.place else ""
         raise DataError(
             f"{where}{what}:\n{listed(self.found)}\n"
