@@ -1,7 +1,8 @@
 """One virtual environment for each peer, so that none bends another's versions.
 
 The requirements of an environment are pinned in `requirements/NAME.txt`, whose first line names
-those that are wanted for themselves. An environment is made once, and anew when its pins change.
+those that are wanted for themselves; a line `# pip: FLAGS` gives pip flags that pins cannot. An
+environment is made once, and anew when its pins change.
 Torch comes from whatever index pip is set up with; for a CPU build where the default index has
 CUDA builds, set `PIP_EXTRA_INDEX_URL`.
 """
@@ -35,7 +36,7 @@ def python_of(name: str) -> Path:
     print(f"making the environment {name} (minutes, once)", file=sys.stderr, flush=True)
     shutil.rmtree(directory, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", str(directory)], check=True)
-    install = [str(python), "-m", "pip", "install", "--quiet", "-r", f"{name}.txt"]
+    install = [str(python), "-m", "pip", "install", "--quiet", *_flags(name), "-r", f"{name}.txt"]
     subprocess.run(install, check=True, cwd=REQUIREMENTS)
     # Last, so that an installation that was cut short is made anew.
     stamp.write_text(wanted)
@@ -61,6 +62,12 @@ def _direct(name: str) -> list[str]:
     first = (REQUIREMENTS / f"{name}.txt").read_text().splitlines()[0]
     assert first.startswith("# direct: "), f"{name}.txt: {first!r}"
     return first.removeprefix("# direct: ").split()
+
+
+def _flags(name: str) -> list[str]:
+    lines = (REQUIREMENTS / f"{name}.txt").read_text().splitlines()
+    given = [line.removeprefix("# pip: ") for line in lines if line.startswith("# pip: ")]
+    return [flag for flags in given for flag in flags.split()]
 
 
 def _pins(name: str) -> list[str]:
