@@ -73,7 +73,10 @@ def write_entry(
             name = stream_name(number, split)
             writer = StreamWriter(folder, name, tokenizer.size, words=purpose.words)
             how.write(each.spool, spans, writer, _told(progress, "making tokens", done, total))
-            writer.close()
+            if not writer.close():
+                raise DataError(
+                    f"{each.recognised}: no text for {split} has a token: all are blank"
+                )
             done += spans.size_bytes
         each.spool.path.unlink()
         place = sources.places[number]

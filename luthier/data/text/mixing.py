@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from luthier.data.randomness import permutation
-from luthier.data.text.packing import Numbers
+from luthier.data.text.bin_packing import Numbers
 from luthier.data.text.rows import RowExamples
 from luthier.data.text.samples import PADDING, RowSamples
 from luthier.signal import Signal

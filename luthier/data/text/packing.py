@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.int64]
+from luthier.data.text.bin_packing import Numbers, row_of_each
 
 BLOCK_SEGMENTS = 2**18
 """Segments that are packed together: packing takes memory for these only, and the segments of a
@@ -111,7 +111,7 @@ def packed(segments: Segments, capacity: int, framing: int = 0) -> Rows:
     orders, counts = [], []
     for start in range(0, len(segments), BLOCK_SEGMENTS):
         lengths = segments.lengths[start : start + BLOCK_SEGMENTS].astype(np.int64) + framing
-        row = _by_first_segment(_best_fit(lengths, capacity))
+        row = _by_first_segment(row_of_each(lengths, capacity))
         orders.append(start + np.argsort(row, kind="stable"))
         counts.append(np.bincount(row))
     order = np.concatenate(orders) if orders else np.zeros(0, dtype=np.int64)
@@ -125,55 +125,3 @@ def _by_first_segment(row: Numbers) -> Numbers:
     place = np.empty(len(first), dtype=np.int64)
     place[np.argsort(first)] = np.arange(len(first))
     return place[row]
-
-
-def _best_fit(lengths: Numbers, capacity: int) -> Numbers:
-    """A row for each segment: the longest first, each where it leaves the least room.
-
-    All segments of a length are placed at once, into all rows with the same room: so it takes as
-    many steps as there are pairs of a length and a room, not as there are segments.
-
-    Source:
-        Best-fit decreasing: Johnson et al. 1974 (Worst-case performance bounds for simple
-        one-dimensional packing algorithms): at most 11/9 of the fewest rows, and 4 more.
-    """
-    assert not len(lengths) or lengths.max() <= capacity, "a segment is longer than a row"
-    row_of_segment = np.empty(len(lengths), dtype=np.int64)
-    rows_with: dict[int, Numbers] = {}
-    has_rows = np.zeros(capacity + 1, dtype=bool)
-    opened = 0
-    order = np.argsort(-lengths, kind="stable")
-    _, group_starts = np.unique(-lengths[order], return_index=True)
-    for group in np.split(order, group_starts[1:]):
-        left, length = group, int(lengths[group[0]]) if len(group) else 0
-        while len(left):
-            room = length + int(np.argmax(has_rows[length:]))
-            if has_rows[room]:
-                rows = rows_with[room]
-            else:
-                room = capacity
-                rows = np.arange(opened, opened + -(-len(left) // (capacity // length)))
-                opened += len(rows)
-            each = room // length
-            used = min(len(rows), -(-len(left) // each))
-            placed, left = left[: used * each], left[used * each :]
-            row_of_segment[placed] = np.repeat(rows[:used], each)[: len(placed)]
-            last = len(placed) - (used - 1) * each
-            _put(rows_with, has_rows, room, rows[used:], anew=True)
-            _put(rows_with, has_rows, room - each * length, rows[: used - 1])
-            _put(rows_with, has_rows, room - last * length, rows[used - 1 : used])
-    return row_of_segment
-
-
-def _put(
-    rows_with: dict[int, Numbers],
-    has_rows: NDArray[np.bool_],
-    room: int,
-    rows: Numbers,
-    anew: bool = False,
-) -> None:
-    """Note that these rows have so much room left; anew: these and no others."""
-    if not anew and has_rows[room]:
-        rows = np.concatenate([rows_with[room], rows])
-    rows_with[room] = rows
-    has_rows[room] = len(rows) > 0

@@ -105,8 +105,6 @@ def prepare_documents(
     )
     framing = Framing.of(purpose, found.tokenizer)
     lengths = np.concatenate([part.streams["train"].lengths for part in found.parts])
-    if not len(lengths):
-        raise DataError("data: no text has a token to train on; is it all blank?")
     context, decision = choose_context(spec.context, lengths, purpose.ahead, framing)
     form = RowForm(
         context=context,
@@ -128,14 +126,7 @@ def prepare_documents(
         test=held["test"],
         target=Documents(vocab=form.vocab, specials=_specials(purpose, found.tokenizer)),
         signal=Signal.tokens(context, form.vocab),
-        inputs=TextInputs(
-            found.tokenizer,
-            TextForm(
-                context=context,
-                framed=framing.is_of_texts,
-                masks="mask" in purpose.specials and found.tokenizer.special("mask") is not None,
-            ),
-        ),
+        inputs=_inputs(purpose, found.tokenizer, form),
         decisions=decisions,
         fingerprint=_fingerprint(found, sources),
         recognised=_sentence(found, train),
@@ -217,6 +208,13 @@ def _rows(
             f"{form.ahead} token"
         )
     return rows
+
+
+def _inputs(purpose: Purpose, tokenizer: Tokenizer, form: RowForm) -> TextInputs:
+    """What makes tokens of texts that come later."""
+    masks = "mask" in purpose.specials and tokenizer.special("mask") is not None
+    texts = TextForm(context=form.context, framed=form.framing.is_of_texts, masks=masks)
+    return TextInputs(tokenizer, texts)
 
 
 def _specials(purpose: Purpose, tokenizer: Tokenizer) -> dict[Special, int]:

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from luthier.data.text.bin_packing import Numbers
 from luthier.data.text.framing import Framing
-from luthier.data.text.packing import Cut, Numbers, Segments
+from luthier.data.text.packing import Cut, Segments
 from luthier.data.text.ragged import places
 from luthier.data.text.samples import PADDING, RowSamples
 from luthier.data.text.stream import TokenStream

@@ -12,7 +12,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.data.text.packing import Numbers, Segments, one_a_row, packed
+from luthier.data.text.bin_packing import Numbers
+from luthier.data.text.packing import Segments, one_a_row, packed
 from luthier.data.text.row_layout import RowForm, laid_out
 from luthier.data.text.samples import RowSamples
 from luthier.data.text.stream import TokenStream

@@ -94,12 +94,13 @@ class StreamWriter:
         """
         self._starts.append(self._length if length is None else length)
 
-    def close(self) -> None:
-        """Everything is on the disk."""
+    def close(self) -> int:
+        """Everything is on the disk. Returns the number of documents."""
         self._files["starts"].write(np.array(self._starts, dtype=STARTS_TYPE).tobytes())
         for file in self._files.values():
             settle(file)
         self._stack.close()
+        return len(self._starts) - 1
 
     def _write(self, kind: str, parts: Sequence[NDArray[np.integer]]) -> int:
         joined = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)

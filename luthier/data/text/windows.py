@@ -12,7 +12,8 @@ from typing import Self
 import numpy as np
 
 from luthier.data.randomness import uniforms
-from luthier.data.text.packing import Cut, Numbers
+from luthier.data.text.bin_packing import Numbers
+from luthier.data.text.packing import Cut
 
 SHIFTED_WINDOWS = 16
 """From so many windows on, those of a document are shifted; of a shorter one the ends, which

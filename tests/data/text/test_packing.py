@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import luthier.data.text.packing as packing_module
-from luthier.data.text.packing import Cut, Numbers, Rows, Segments, one_a_row, packed
+from luthier.data.text.bin_packing import Numbers
+from luthier.data.text.packing import Cut, Rows, Segments, one_a_row, packed
 
 LENGTHS = st.lists(st.integers(1, 40), max_size=60)
 
@@ -22,19 +23,6 @@ def contents(rows: Rows) -> list[list[int]]:
         rows.segments.lengths[first:last].tolist()
         for first, last in zip(rows.firsts[:-1], rows.firsts[1:], strict=True)
     ]
-
-
-def bins_one_by_one(lengths: list[int], capacity: int) -> int:
-    """Rows that best-fit decreasing opens, in the plainest words."""
-    rooms: list[int] = []
-    for length in sorted(lengths, reverse=True):
-        fitting = [room for room in rooms if room >= length]
-        if fitting:
-            rooms.remove(min(fitting))
-            rooms.append(min(fitting) - length)
-        else:
-            rooms.append(capacity - length)
-    return len(rooms)
 
 
 def targets(lengths: Numbers, cut: Cut) -> list[int]:
@@ -79,11 +67,6 @@ def test_each_segment_is_in_one_row_that_it_fits(lengths: list[int], framing: in
     assert rows.filled(framing).tolist() == [
         sum(row) + framing * len(row) for row in contents(rows)
     ]
-
-
-@given(LENGTHS)
-def test_as_many_rows_as_placing_one_by_one(lengths: list[int]) -> None:
-    assert len(packed(segments_of(lengths), capacity=41)) == bins_one_by_one(lengths, 41)
 
 
 @given(LENGTHS)
