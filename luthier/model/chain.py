@@ -43,6 +43,7 @@ class Chain(nn.Sequential, Streamed):
     """
 
     steps: tuple[Step, ...]
+    gives: Signal
 
     def __init__(
         self,
@@ -98,6 +99,8 @@ class Chain(nn.Sequential, Streamed):
 
 
 def _measured(spec: BlockSpec, block: nn.Module, reads: Signal) -> Signal:
+    if isinstance(block, Streamed) and block.gives is not None:
+        return block.gives
     try:
         return measure(block, reads)
     except ShapeError as error:

@@ -7,8 +7,8 @@ Dimension key, for the whole file:
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from luthier.errors import ShapeError
 from luthier.model.layout import Layout
+from luthier.signal import Signal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,31 @@ class State:
     begins: tuple[int, ...] = ()
     time: int = 0
     blocks: Mapping[str, Any] = field(default_factory=dict)
+
+    def of_rows(self, rows: Sequence[int]) -> State:
+        """What is remembered of some of the rows, in memory of its own.
+
+        Args:
+            rows: Their numbers.
+        """
+        return replace(
+            self,
+            begins=tuple(self.begins[row] for row in rows) if self.begins else (),
+            blocks={name: _of_rows(part, list(rows)) for name, part in self.blocks.items()},
+        )
+
+
+def _of_rows(part: Any, rows: list[int]) -> Any:
+    """Some rows of what a block remembers: rows come first in all tensors of it."""
+    if isinstance(part, Tensor):
+        return part[rows]
+    if isinstance(part, tuple):
+        picked = [_of_rows(inner, rows) for inner in part]
+        return tuple(picked) if type(part) is tuple else type(part)(*picked)
+    assert is_dataclass(part), f"a state with a {type(part)}"
+    assert not isinstance(part, type)
+    inner = {f.name: _of_rows(getattr(part, f.name), rows) for f in fields(part)}
+    return replace(part, **inner)
 
 
 @dataclass(kw_only=True)
@@ -75,9 +101,12 @@ class Streamed(nn.Module):
 
     Attributes:
         name: What its state is called; set by the network, once that is whole.
+        gives: One sample of what it gives, where that is known of its parts; none where it is to
+            be measured.
     """
 
     name: str = ""
+    gives: Signal | None = None
 
     @abstractmethod
     def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:

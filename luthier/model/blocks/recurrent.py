@@ -138,6 +138,11 @@ class Recurrent(Streamed):
         Raises:
             ShapeError: If it reads both ways, and is to go on from a state.
         """
+        if self.spec.bidirectional and stream is not None and stream.state is not None:
+            raise ShapeError(
+                "recurrent reads both ways, so it cannot read a text step by step; leave out "
+                "bidirectional"
+            )
         if x_BTD.is_meta:
             y_BTY = self._outline(x_BTD)
         elif stream is not None and stream.state is not None:
@@ -240,11 +245,6 @@ class Recurrent(Streamed):
 
     def _read_on(self, x_BTD: Tensor, stream: Stream, state: State) -> Tensor:
         """Goes on from a state. Where a row has not begun yet, its state stays zero."""
-        if self.spec.bidirectional:
-            raise ShapeError(
-                "recurrent reads both ways, so it cannot read a text step by step; leave out "
-                "bidirectional"
-            )
         rows, time = x_BTD.shape[:2]
         before: Hidden | None = state.blocks.get(self.name)
         hidden = (

@@ -104,6 +104,7 @@ class Repeat(Streamed):
             like = before if same else None
             copies.append(Chain(spec.layers, before.gives, "layers", origin, like))
         self.copies = nn.ModuleList(copies)
+        self.gives = copies[-1].gives
 
     def chains(self) -> tuple[Chain, ...]:
         """The copies, in order."""
