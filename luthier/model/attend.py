@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from luthier.model.attention_products import attend_by_products, suits
 from luthier.model.layout import Layout
 
 LEAST_PIECES = 3
@@ -249,6 +250,9 @@ def _product(
     causal: bool = False,
 ) -> Tensor:
     """The weighted means, of scores with `mask` added or, where it is bool, left out."""
+    exact = sight.softcap is None and not dropout
+    if exact and suits(q_BHTE, k_BKSE, mask, causal=causal):
+        return attend_by_products(q_BHTE, k_BKSE, v_BKSE, mask, scale=sight.scale, causal=causal)
     if sight.softcap is None:
         return F.scaled_dot_product_attention(
             q_BHTE,
