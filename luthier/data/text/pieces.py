@@ -87,9 +87,14 @@ def sizes_from_ends(ends: NDArray[np.int64], text: str) -> NDArray[np.int64]:
         return np.zeros(0, dtype=np.int64)
     edges = np.minimum(np.maximum.accumulate(ends), len(text))
     edges[edges == edges[-1]] = len(text)
-    first = np.flatnonzero(np.r_[True, edges[1:] != edges[:-1]])
-    runs = np.diff(np.r_[first, count])
-    total = np.diff(np.r_[0, byte_positions(text)[edges[first]]])
+    is_first = np.ones(count, dtype=bool)
+    np.not_equal(edges[1:], edges[:-1], out=is_first[1:])
+    first = np.flatnonzero(is_first)
+    total = byte_positions(text)[edges[first]]
+    total[1:] -= total[:-1].copy()
+    if len(first) == count:
+        return total
+    runs = np.diff(first, append=count)
     rank = np.arange(count) - np.repeat(first, runs)
     share, extra = np.divmod(total, runs)
     return np.asarray(np.repeat(share, runs) + (rank < np.repeat(extra, runs)), dtype=np.int64)
