@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from luthier.cli import terminal
+from luthier.errors import InputError
+
+STANDARD_INPUT = "-"
 
 Run = Annotated[Path, typer.Argument(help="A run directory, or the name of one in runs/.")]
 MaxTokens = Annotated[int | None, typer.Option(help="The most tokens to write; 200 if left out.")]
@@ -62,21 +65,17 @@ def generate(
             "seed": seed,
         }
     )
-    prompts = [sys.stdin.read() if text == "-" else text for text in prompt or [""]]
-    told = None
-    if not json and len(prompts) == 1:
-        terminal.write(prompts[0])
-        told = _tell
+    prompts = _prompts(prompt or [""])
+    told = None if json or len(prompts) > 1 else _Shown(prompts[0])
     found = load(run).generate(prompts, settings, told)
     if json:
         rows = [one.to_json() for one in found]
         terminal.print_json(rows[0] if len(rows) == 1 else rows)
     elif told is not None:
-        terminal.write("\n")
+        told.end()
     else:
         for one in found:
-            terminal.say(one.prompt + one.text)
-            terminal.say()
+            terminal.write(one.prompt + one.text + "\n\n")
 
 
 def chat(
@@ -111,12 +110,47 @@ def chat(
     )
     conversation = load(run).converse(settings)
     while line := terminal.ask():
-        conversation.say(line + "\n", _tell)
-        terminal.write("\n")
+        told = _Shown("")
+        conversation.say(line + "\n", told)
+        told.end()
 
 
-def _tell(row: int, text: str) -> None:
-    terminal.write(text)
+class _Shown:
+    """A text as it is written.
+
+    Args:
+        prompt: Shown before it, as soon as that is sure to be taken.
+    """
+
+    def __init__(self, prompt: str) -> None:
+        self._before = prompt
+
+    def __call__(self, _row: int, text: str) -> None:
+        """More of the text."""
+        terminal.write(self._before + text)
+        self._before = ""
+
+    def end(self) -> None:
+        """The text is whole."""
+        terminal.write(self._before + "\n")
+
+
+def _prompts(given: Sequence[str]) -> list[str]:
+    """The prompts, with what standard input holds for `-`.
+
+    Raises:
+        InputError: If it is asked for twice, or is no text.
+    """
+    if given.count(STANDARD_INPUT) > 1:
+        raise InputError("--prompt -: got it twice, but standard input can be read once only")
+    return [_standard_input() if text == STANDARD_INPUT else text for text in given]
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"standard input: is not UTF-8 text, byte {error.start}") from None
 
 
 def _chosen(options: Mapping[str, Any]) -> dict[str, Any]:

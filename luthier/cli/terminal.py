@@ -36,7 +36,7 @@ def ask() -> str:
     """A line that the person types; empty at the end of what there is."""
     if sys.stdin.isatty():
         write("> ")
-    return sys.stdin.readline().rstrip("\n")
+    return sys.stdin.buffer.readline().decode(errors="replace").rstrip("\r\n")
 
 
 def complain(text: str) -> None:

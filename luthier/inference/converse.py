@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 from luthier.data.text.tokenizer import Tokenizer
-from luthier.inference.generate import Generated, Told, generate
+from luthier.inference.generate import Told, context_of, prompt_tokens, write_on
 from luthier.inference.sampling import SamplingSpec
-from luthier.model.blueprint import Network
 from luthier.placement.placed import Placed
 
 
@@ -24,17 +25,19 @@ class Conversation:
         self._tokenizer = tokenizer
         self._spec = spec
 
-    def say(self, text: str, told: Told | None = None) -> Generated:
-        """Adds `text`, and what the network writes after it."""
-        self.text += text
-        written = generate(self._placed, self._tokenizer, [self._end()], self._spec, told)[0]
-        self.text += written.text + "\n"
-        return written
+    def say(self, text: str, told: Told | None = None) -> str:
+        """Adds `text`, and what the network writes after it, which is returned.
 
-    def _end(self) -> str:
-        network = self._placed.network
-        assert isinstance(network, Network)
-        context = network.reads.shape[0]
-        room = max(context // 2, context - self._spec.max_tokens) - 1
-        tokens = self._tokenizer.encode([self.text])[0].tokens
-        return self.text if len(tokens) <= room else self._tokenizer.decode(tokens[-room:])
+        Raises:
+            InputError: If the text so far is empty, and no token begins a document.
+        """
+        self.text += text
+        written = write_on(self._placed, self._tokenizer, [self._end()], self._spec, told)[0]
+        self.text += written.text + "\n"
+        return written.text
+
+    def _end(self) -> list[int]:
+        """The newest tokens of the text, with room for what is to be written."""
+        [tokens] = prompt_tokens(self._tokenizer, [self.text], sys.maxsize, "text")
+        context = context_of(self._placed)
+        return tokens[-max(1, context // 2, context - self._spec.max_tokens) :]

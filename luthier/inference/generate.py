@@ -1,13 +1,13 @@
 """From prompts to texts: prefill, then one token after the other, with what is remembered.
 
 Dimension key, for the whole file:
-    B  rows      T  tokens      V  vocab
+    B  rows that are still written      T  tokens      V  vocab
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,6 +23,9 @@ from luthier.placement.placed import Placed
 
 KEPT_SHARE = 0.5
 """Where a text outgrows the context, so much of it is read again, and the writing goes on."""
+FEW = 0.5
+"""Rows that have ended are dropped as soon as no larger share is still written: a row is copied
+once at most for each halving."""
 Told = Callable[[int, str], None]
 """Told (row, text) as soon as more text of a row is sure."""
 
@@ -48,7 +51,6 @@ class Generated:
         }
 
 
-@torch.inference_mode()
 def generate(
     placed: Placed,
     tokenizer: Tokenizer,
@@ -74,19 +76,7 @@ def generate(
     """
     if not prompts:
         raise InputError("got no prompt; wanted at least one, if only an empty one")
-    network = placed.network
-    assert isinstance(network, Network)
-    rows = [_tokens(tokenizer, prompt, index, network) for index, prompt in enumerate(prompts)]
-    writings = [
-        Writing(tokenizer.decoder(), spec.stop, tokenizer.special("end"), spec.max_tokens)
-        for _ in rows
-    ]
-    was_training = network.training
-    network.eval()
-    try:
-        _write(placed, network, rows, writings, spec, told)
-    finally:
-        network.train(was_training)
+    rows = prompt_tokens(tokenizer, prompts, context_of(placed))
     return [
         Generated(
             prompt=prompt,
@@ -94,70 +84,144 @@ def generate(
             tokens=tuple(writing.tokens),
             ending=writing.ending or "max_tokens",
         )
-        for prompt, writing in zip(prompts, writings, strict=True)
+        for prompt, writing in zip(
+            prompts, write_on(placed, tokenizer, rows, spec, told), strict=True
+        )
     ]
 
 
-def _tokens(tokenizer: Tokenizer, prompt: str, index: int, network: Network) -> list[int]:
-    """A document's beginning, and the prompt."""
+def context_of(placed: Placed) -> int:
+    """The most tokens that a placed language network reads."""
+    assert isinstance(placed.network, Network)
+    return placed.network.reads.shape[0]
+
+
+def prompt_tokens(
+    tokenizer: Tokenizer, prompts: Sequence[str], context: int, name: str = "prompt"
+) -> list[list[int]]:
+    """A document's beginning, and the prompt, of each.
+
+    Args:
+        tokenizer: Of the network.
+        prompts: The texts to continue.
+        context: The most tokens that the network reads.
+        name: What one is called, in messages.
+
+    Raises:
+        InputError: If a prompt is too long, or is empty where no token begins a document.
+    """
     end = tokenizer.special("end")
-    tokens = [] if end is None else [end]
-    tokens += tokenizer.encode([prompt])[0].tokens.tolist()
-    context = network.reads.shape[0]
-    if len(tokens) > context:
-        raise InputError(
-            f"prompt {index + 1} has {len(tokens):,} tokens, but the network was trained on "
-            f"{context:,} at most; give a shorter one, such as its end"
-        )
-    if not tokens:
-        raise InputError(
-            f"prompt {index + 1} is empty, and this network's tokenizer has no token to begin a "
-            "document with; give it at least a character"
-        )
-    return tokens
+    begun = [] if end is None else [end]
+    rows = []
+    for number, pieces in enumerate(tokenizer.encode(prompts), 1):
+        tokens = begun + pieces.tokens.tolist()
+        if len(tokens) > context:
+            raise InputError(
+                f"{name} {number} has {len(tokens):,} tokens, but the network was trained on "
+                f"{context:,} at most; give a shorter one, such as its end"
+            )
+        if not tokens:
+            raise InputError(
+                f"{name} {number} is empty, and this network's tokenizer has no token to begin a "
+                "document with; give it at least a character"
+            )
+        rows.append(tokens)
+    return rows
 
 
-def _write(
+@torch.inference_mode()
+def write_on(
     placed: Placed,
-    network: Network,
-    rows: list[list[int]],
-    writings: list[Writing],
+    tokenizer: Tokenizer,
+    rows: Sequence[Sequence[int]],
     spec: SamplingSpec,
-    told: Told | None,
-) -> None:
-    context = network.reads.shape[0]
+    told: Told | None = None,
+) -> list[Writing]:
+    """Continues rows of tokens.
+
+    Args:
+        placed: A language network, where it runs. Left as it was found, in training mode or not.
+        tokenizer: Its tokenizer.
+        rows: At least a token each, and no more than the network's context.
+        spec: How.
+        told: Is told the text while it is written.
+    """
+    end = tokenizer.special("end")
+    written = [
+        _Row(
+            number=number,
+            window=list(tokens),
+            writing=Writing(tokenizer.decoder(after=tokens), spec.stop, end, spec.max_tokens),
+        )
+        for number, tokens in enumerate(rows)
+    ]
+    network = placed.network
+    was_training = network.training
+    network.eval()
+    try:
+        _write(placed, written, spec, told)
+    finally:
+        network.train(was_training)
+    return [row.writing for row in written]
+
+
+@dataclass(kw_only=True)
+class _Row:
+    """A text while it is written."""
+
+    number: int
+    writing: Writing
+    window: list[int] = field(default_factory=list)
+    """The tokens that the network has before it, and the one that was chosen last."""
+
+    def add(self, token: int, told: Told | None) -> None:
+        self.window.append(token)
+        text = self.writing.add(token)
+        if told is not None and text:
+            told(self.number, text)
+
+
+def _write(placed: Placed, rows: list[_Row], spec: SamplingSpec, told: Told | None) -> None:
+    """Writes the rows to their ends."""
+    context, network = context_of(placed), placed.network
+    assert isinstance(network, Network)
     sampler = Sampler(spec, len(rows), network.gives.shape[-1], placed.device)
-    for row, tokens in enumerate(rows):
-        sampler.see(row, torch.tensor(tokens, device=placed.device))
-    scores_BV, state = _read(placed, network, rows, context)
+    for row in rows:
+        sampler.see(row.number, torch.tensor(row.window, device=placed.device))
+    room = min(context, max(len(row.window) for row in rows) + spec.max_tokens)
+    scores_BV, state = _read(placed, rows, room)
     while True:
         chosen_B = sampler.choose(scores_BV)
-        for row, token in enumerate(chosen_B.tolist()):
-            rows[row].append(token)
-            if writings[row].ending is None:
-                text = writings[row].add(token)
-                if told is not None and text:
-                    told(row, text)
-        if all(writing.ending is not None for writing in writings):
+        for row, token in zip(rows, chosen_B.tolist(), strict=True):
+            if row.writing.ending is None:
+                row.add(token, told)
+        left = [place for place, row in enumerate(rows) if row.writing.ending is None]
+        if not left:
             return
-        if state.time == state.capacity:
-            kept = max(1, int(KEPT_SHARE * context))
-            scores_BV, state = _read(placed, network, [row[-kept:] for row in rows], context)
-        else:
+        if len(left) <= FEW * len(rows):
+            rows = [rows[place] for place in left]
+            sampler.keep(left)
+            chosen_B, state = chosen_B[left], state.of_rows(left)
+        if state.time < state.capacity:
             with placed.autocast():
                 y_B1V, state = network.decode(chosen_B[:, None], state)
             scores_BV = y_B1V[:, -1]
+        else:
+            for row in rows:
+                if len(row.window) > context:
+                    row.window = row.window[-max(1, int(KEPT_SHARE * context)) :]
+            scores_BV, state = _read(placed, rows, context)
 
 
-def _read(
-    placed: Placed, network: Network, rows: Sequence[Sequence[int]], capacity: int
-) -> tuple[Tensor, State]:
+def _read(placed: Placed, rows: Sequence[_Row], capacity: int) -> tuple[Tensor, State]:
     """Reads the rows from nothing. Returns the scores of what comes next, and the state."""
-    time = max(len(row) for row in rows)
-    begins = tuple(time - len(row) for row in rows)
-    padded = [[0] * begin + list(row) for begin, row in zip(begins, rows, strict=True)]
+    time = max(len(row.window) for row in rows)
+    begins = tuple(time - len(row.window) for row in rows)
+    padded = [[0] * begin + row.window for begin, row in zip(begins, rows, strict=True)]
     x_BT = torch.tensor(padded, device=placed.device)
     state = State(capacity=capacity, begins=begins if any(begins) else ())
+    network = placed.network
+    assert isinstance(network, Network)
     with placed.autocast():
         h_BTD, state = network.remember(x_BT, state)
         return network.head(h_BTD[:, -1:])[:, -1], state

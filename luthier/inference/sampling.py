@@ -1,12 +1,13 @@
 """Which token comes next: greedy, or drawn from what is likely.
 
 Dimension key, for the whole file:
-    B  rows      V  vocab
+    B  rows      V  vocab      K  tokens that are looked at
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import torch
@@ -14,6 +15,9 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from luthier.spec import Many, Spec, parse
+
+FIRST_TRIED = 256
+"""Of the likeliest tokens: most often enough to reach p, and found much faster than an order."""
 
 
 class SamplingSpec(Spec):
@@ -78,10 +82,8 @@ class Sampler:
 
     def __init__(self, spec: SamplingSpec, rows: int, vocab: int, device: torch.device) -> None:
         self.spec = spec
-        self._generators = [
-            torch.Generator().manual_seed(spec.seed * 1_000_003 + row & (1 << 63) - 1)
-            for row in range(rows)
-        ]
+        # Of each row its own, by the row's number: what is beside it draws nothing from it.
+        self._dice = [random.Random(f"{spec.seed} {row}") for row in range(rows)]
         penalised = spec.repetition_penalty != 1
         self._seen_BV = (
             torch.zeros(rows, vocab, dtype=torch.bool, device=device) if penalised else None
@@ -92,44 +94,67 @@ class Sampler:
         if self._seen_BV is not None:
             self._seen_BV[row, tokens] = True
 
+    def keep(self, rows: Sequence[int]) -> None:
+        """Goes on with some of the rows.
+
+        Args:
+            rows: Their places.
+        """
+        self._dice = [self._dice[row] for row in rows]
+        if self._seen_BV is not None:
+            self._seen_BV = self._seen_BV[list(rows)]
+
     def choose(self, scores_BV: Tensor) -> Tensor:
         """The next token of each row, `(B,)`."""
         scores_BV = scores_BV if scores_BV.dtype.itemsize >= 4 else scores_BV.float()
         if self._seen_BV is not None:
             penalty = self.spec.repetition_penalty
-            lowered = torch.where(scores_BV > 0, scores_BV / penalty, scores_BV * penalty)
-            scores_BV = torch.where(self._seen_BV, lowered, scores_BV)
+            lowered_BV = torch.where(scores_BV > 0, scores_BV / penalty, scores_BV * penalty)
+            scores_BV = torch.where(self._seen_BV, lowered_BV, scores_BV)
         chosen_B = scores_BV.argmax(-1) if self.spec.greedy else self._drawn(scores_BV)
         if self._seen_BV is not None:
             self._seen_BV.scatter_(1, chosen_B[:, None], True)
         return chosen_B
 
     def _drawn(self, scores_BV: Tensor) -> Tensor:
-        kept_BV = kept(scores_BV / self.spec.temperature, self.spec)
-        p_BV = kept_BV.double().softmax(-1)
-        drawn = [torch.rand((), dtype=torch.float64, generator=g) for g in self._generators]
-        drawn_B1 = torch.stack(drawn).to(p_BV.device)[:, None]
-        sums_BV = p_BV.cumsum(-1)
-        # Rounding can leave the last sum a hair below 1.
-        places_B1 = torch.searchsorted(sums_BV, drawn_B1 * sums_BV[:, -1:], right=True)
-        return places_B1[:, 0].clamp(max=p_BV.shape[-1] - 1)
+        """The token at which the sum of the probabilities exceeds a random share of the whole."""
+        p_BK, tokens_BK = likely(scores_BV / self.spec.temperature, self.spec)
+        sums_BK = p_BK.cumsum(-1, dtype=torch.float64)
+        shares_B1 = sums_BK.new_tensor([[dice.random()] for dice in self._dice])
+        places_B1 = torch.searchsorted(sums_BK, shares_B1 * sums_BK[:, -1:], right=True)
+        if tokens_BK is not None:
+            places_B1 = tokens_BK.gather(1, places_B1)
+        return places_B1[:, 0]
 
 
-def kept(scores_BV: Tensor, spec: SamplingSpec) -> Tensor:
-    """The scores of the tokens that may be drawn, minus infinity for the others.
+def likely(scores_BV: Tensor, spec: SamplingSpec) -> tuple[Tensor, Tensor | None]:
+    """The probabilities to draw by, of K tokens, and these; none where they are all, in order.
 
-    The likeliest token always may.
+    First `top_k`, then `min_p`, then `top_p`. What must not be drawn has the probability 0; the
+    others do not add up to 1 then. The likeliest token always may be drawn.
+
+    Cost:
+        No more than a softmax, unless `top_k` or `top_p` is given; a whole sort only where the
+        likeliest `FIRST_TRIED` tokens do not reach p.
     """
-    if spec.top_k is not None and spec.top_k < scores_BV.shape[-1]:
-        least_B1 = scores_BV.topk(spec.top_k, -1).values[:, -1:]
-        scores_BV = scores_BV.masked_fill(scores_BV < least_B1, -torch.inf)
+    tokens_BK = None
+    if spec.top_k is not None:
+        scores_BV, tokens_BK = scores_BV.topk(min(spec.top_k, scores_BV.shape[-1]), -1)
+    p_BK = scores_BV.softmax(-1)
     if spec.min_p is not None:
-        p_BV = scores_BV.softmax(-1)
-        scores_BV = scores_BV.masked_fill(p_BV < spec.min_p * p_BV.amax(-1, True), -torch.inf)
+        p_BK = p_BK.where(p_BK >= spec.min_p * p_BK.amax(-1, True), 0)
     if spec.top_p is not None:
-        p_BV, order_BV = scores_BV.softmax(-1).sort(-1, descending=True)
-        before_BV = p_BV.cumsum(-1) - p_BV
-        out_BV = torch.zeros_like(before_BV, dtype=torch.bool)
-        out_BV.scatter_(1, order_BV, before_BV >= spec.top_p)
-        scores_BV = scores_BV.masked_fill(out_BV, -torch.inf)
-    return scores_BV
+        wanted_B1 = spec.top_p * p_BK.sum(-1, keepdim=True)
+        if tokens_BK is None:
+            p_BK, tokens_BK = _likeliest(p_BK, wanted_B1)
+        p_BK = p_BK.where(p_BK.cumsum(-1) - p_BK < wanted_B1, 0)
+    return p_BK, tokens_BK
+
+
+def _likeliest(p_BV: Tensor, wanted_B1: Tensor) -> tuple[Tensor, Tensor]:
+    """Tokens, the likeliest first, at least as many as reach the wanted sums, or all."""
+    if p_BV.shape[-1] > FIRST_TRIED:
+        p_BK, tokens_BK = p_BV.topk(FIRST_TRIED, -1)
+        if (p_BK.sum(-1, keepdim=True) >= wanted_B1).all():
+            return p_BK, tokens_BK
+    return p_BV.sort(dim=-1, descending=True)

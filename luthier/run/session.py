@@ -10,7 +10,7 @@ from luthier.data.loader import Loader
 from luthier.data.prepared import Prepared
 from luthier.data.text.inputs import TextInputs
 from luthier.errors import InputError, missing_extra
-from luthier.inference.generate import generate
+from luthier.inference.generate import generate, prompt_tokens
 from luthier.inference.sampling import SamplingSpec
 from luthier.placement.machine import installed
 from luthier.placement.place import place
@@ -91,6 +91,10 @@ def open_session(
         )
     if settings.batch_size == settings.accumulate:
         must_learn_from_one_row(assembly)
+    if settings.samples:
+        assert isinstance(prepared.inputs, TextInputs)
+        tokenizer, context = prepared.inputs.tokenizer, prepared.signal.shape[0]
+        prompt_tokens(tokenizer, settings.samples, context, "training.samples: prompt")
     network = with_weights(assembly, recipe, start)
     placed = place(network, recipe.placement)
     loader = Loader(

@@ -18,6 +18,10 @@ class Decoder(Protocol):
         """The rest. All that was given is then what the whole sequence decodes to."""
         ...
 
+    def settle(self) -> None:
+        """Counts what is held back as given: the tokens so far make a text that is whole."""
+        ...
+
 
 class ByteDecoder:
     """Of tokens that are bytes.
@@ -37,6 +41,10 @@ class ByteDecoder:
     def finish(self) -> str:
         """U+FFFD for a character that was begun."""
         return self._characters.decode(b"", final=True)
+
+    def settle(self) -> None:
+        """Forgets a character that was begun."""
+        self._characters.reset()
 
 
 class WindowDecoder:
@@ -92,3 +100,7 @@ class WindowDecoder:
     def finish(self) -> str:
         """The text that was held back."""
         return self._decode(self._window)[self._shown :]
+
+    def settle(self) -> None:
+        """Counts the text that is held back as given."""
+        self._shorten(len(self._decode(self._window)))

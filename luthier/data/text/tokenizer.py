@@ -263,6 +263,7 @@ class Tokenizer:
             )
         for token in after:
             made.push(token)
+        made.settle()
         return made
 
     def token_text(self, token: int) -> str:
