@@ -43,6 +43,9 @@ class TokensSpec(BlockSpec):
     and Gemma do."""
     norm: NormName = "none"
     """The norm behind the sum of the vectors."""
+    token_dropout: Share = 0.0
+    """The share of tokens whose vectors are left out whole while training, so that no answer hangs
+    on a single word."""
     dropout: Share = 0.0
     """The share of values left out while training."""
 
@@ -70,6 +73,7 @@ class Tokens(Streamed):
         FLOPs: none; a row of a table is read.
 
     Source:
+        Token dropout: Iyyer et al. 2015, "Deep Unordered Composition", section 3.
         Vaswani et al. 2017, sections 3.4 and 3.5, 1706.03762; the sines come before the cosines
         here, as in the authors' code, and not in turn. Types: Devlin et al. 2019, section 3.
 
@@ -101,6 +105,9 @@ class Tokens(Streamed):
     def forward(self, x_BT: Tensor, stream: Stream | None = None) -> Tensor:
         """The vectors of the tokens."""
         y_BTD: Tensor = self.table(x_BT)
+        if self.training and self.spec.token_dropout:
+            kept_BT1 = torch.rand((*x_BT.shape, 1), device=x_BT.device) >= self.spec.token_dropout
+            y_BTD = y_BTD * (kept_BT1.to(y_BTD.dtype) / (1 - self.spec.token_dropout))
         if self.scale != 1.0:
             y_BTD = y_BTD * self.scale
         if self.spec.position != "none":
