@@ -18,6 +18,7 @@ from luthier.data.readers.place import existing, names
 from luthier.data.readers.rows import TABLE_SUFFIXES
 from luthier.data.readers.table import ImageTableSpec, table_in
 from luthier.data.sources import DataSpec
+from luthier.data.text.document_recognition import documents_at
 from luthier.data.text.recognition import labelled_texts_at
 from luthier.errors import DataError
 
@@ -26,7 +27,8 @@ MOST_NAMES = 1000
 _LOOKED_FOR = (
     "folders of classes with pictures, IDX files (train-images-idx3-ubyte), metadata.csv, .tsv, "
     f".jsonl or .parquet, a .npz file, or an archive ({', '.join(ARCHIVE_SUFFIXES)}); tables with "
-    "texts and labels, folders of classes with .txt files, words with tags (CoNLL), CLINC150, Snips"
+    "texts and labels, folders of classes with .txt files, words with tags (CoNLL), CLINC150, "
+    "Snips; for a language, text (.txt) or tables with a column of texts"
 )
 
 
@@ -42,10 +44,12 @@ def recognise(path: Path, learns: Learned = "labels") -> DataSpec:
     """
     place = existing(str(path), _LOOKED_FOR)
     found: DataSpec | None = None
-    if learns != "documents":
+    if learns == "documents":
+        found = documents_at(place)
+    else:
         found = labelled_texts_at(place)
-    if found is None:
-        found = _folder(place) if place.is_dir() else _file(place)
+        if found is None:
+            found = _folder(place) if place.is_dir() else _file(place)
     if found is None:
         raise DataError(f"{place}: is nothing that is known; looked for {_LOOKED_FOR}")
     return found

@@ -86,7 +86,9 @@ def _named(path: str) -> tuple[list[TextFile], int]:
         return [TextFile(place, PurePosixPath(place.name))], 0
     inside = [relative for relative, is_folder in below(place) if not is_folder]
     known = [relative for relative in inside if form_of(relative.name) or is_archive(relative.name)]
-    kept = [relative for relative in known if not about_the_data(relative)] or known
+    kept = [relative for relative in known if not about_the_data(relative)]
+    if not kept and all(map(about_the_data, inside)):
+        kept = known
     if not kept:
         raise DataError(f"{place}: holds nothing that can be read; wanted {_WANTED}")
     return [TextFile(place / relative, relative) for relative in kept], len(inside) - len(kept)

@@ -70,18 +70,24 @@ def recognised_columns(where: str, rows: Sequence[Mapping[str, Any]]) -> Columns
     Raises:
         DataError: If it is not clear.
     """
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    textual = [name for name in names if _is_textual([row.get(name) for row in rows])]
+    textual = textual_columns(rows)
     if USUAL in textual:
         return _decided(USUAL, "it is called so")
     if len(textual) == 1:
         return _decided(textual[0], "the only column with texts")
     if not textual:
+        names = dict.fromkeys(name for row in rows for name in row)
         raise DataError(f"{where}: has no column with texts; it has {', '.join(map(str, names))}")
     raise DataError(
         f"{where}: has texts in {', '.join(textual)}; say which: data.column={textual[0]}, or "
         f"several, joined by line breaks: data.column=[{textual[0]},{textual[1]}]"
     )
+
+
+def textual_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns with texts, or with lists of them."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [name for name in names if _is_textual([row.get(name) for row in rows])]
 
 
 def _decided(name: str, reason: str) -> Columns:

@@ -60,7 +60,7 @@ class Reading:
         return {"file": _whole, "line": _lines, "blank_line": _blocks}[self.unit](file)
 
     def _of_rows(self, file: Stored, faults: Faults) -> Iterator[Part]:
-        rows: Iterator[Row] = read_rows(_as_lines(file), faults, any_size=True)
+        rows: Iterator[Row] = read_rows(as_lines(file), faults, any_size=True)
         first = list(itertools.islice(rows, LOOKED_AT))
         if not first:
             return
@@ -152,7 +152,7 @@ def _is_blank(data: bytes) -> bool:
     return not goes_on and not data.strip()
 
 
-def _as_lines(file: Stored) -> Stored:
+def as_lines(file: Stored) -> Stored:
     """A .json file with an object a line, as the .jsonl file that it is."""
     if file.path.suffix.lower() != ".json":
         return file
