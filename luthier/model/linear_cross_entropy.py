@@ -15,10 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-SLICE_ELEMENTS = 2**22
-"""Scores that are there at once: 16 MiB in float32."""
+SLICE_ELEMENTS = 2**23
+"""Scores that are there at once, in the type of the products: 16 MiB in bfloat16."""
 LEAST_POSITIONS = 256
 """Fewer would leave a product of matrices too thin to be fast."""
+PIECE_ELEMENTS = 2**20
+"""Scores that are turned into losses at once, in float32: 4 MiB, which stay in a CPU's cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ def linear_cross_entropy(
         The loss, a scalar; and what of it is the z-loss, a scalar without a gradient.
 
     Cost:
-        Memory: `SLICE_ELEMENTS` scores a few times over, and the gradients of x and W.
+        Memory: `SLICE_ELEMENTS` scores, and the gradients of x and W.
 
     Source:
         The slices and the gradient in the forward pass: Hsu et al. 2024 (Liger Kernel), section
@@ -93,9 +95,11 @@ def linear_nats(
     nats, right = [x_ND.new_zeros(0, dtype=torch.float32)], [targets_N.new_zeros(0).bool()]
     with torch.no_grad():
         for part, scores_CV in _slices(*_cast(x_ND, weight_VD, bias_V)):
-            found = nats_of(capped(scores_CV, softcap), targets_N[part])
-            nats.append(found[0])
-            right.append(found[1])
+            for piece in _pieces(scores_CV):
+                scores = capped(_high(scores_CV[piece]), softcap)
+                found = nats_of(scores, targets_N[part][piece])
+                nats.append(found[0])
+                right.append(found[1])
     return torch.cat(nats), torch.cat(right)
 
 
@@ -135,23 +139,27 @@ class _LinearCrossEntropy(torch.autograd.Function):
         dtype = _product_dtype(x_ND)
         x, weight, bias = _cast(x_ND, weight_VD, bias_V)
         high = torch.promote_types(dtype, torch.float32)
-        # The gradient of the weight is a sum over slices, so it is kept in 32 bits.
         dx_ND = torch.empty_like(x_ND, dtype=dtype) if wanted[0] else None
-        dw_VD = torch.zeros_like(weight_VD, dtype=high) if wanted[1] else None
-        db_V = torch.zeros_like(bias_V, dtype=high) if bias_V is not None and wanted[2] else None
+        # Sums over slices, so in 32 bits.
+        dw_VD: Tensor | None = None
+        db_V: Tensor | None = None
         loss = torch.zeros((), dtype=high, device=x_ND.device)
         z = torch.zeros((), dtype=high, device=x_ND.device)
         with torch.autocast(x_ND.device.type, enabled=False):
             for part, scores_CV in _slices(x, weight, bias):
-                loss_C, z_C, d_CV = _slice(scores_CV, targets_N[part], scoring, any(wanted))
-                loss += loss_C
-                z += z_C
+                for piece in _pieces(scores_CV):
+                    there = scores_CV[piece]
+                    loss_C, z_C, d_CV = _graded(_high(there), targets_N[part][piece], scoring)
+                    loss += loss_C
+                    z += z_C
+                    if d_CV is not there:
+                        there.copy_(d_CV)
                 if dx_ND is not None:
-                    torch.mm(d_CV.to(dtype), weight, out=dx_ND[part])
-                if dw_VD is not None:
-                    _add_product(dw_VD, d_CV.to(dtype), x[part])
-                if db_V is not None:
-                    db_V += d_CV.sum(0)
+                    torch.mm(scores_CV, weight, out=dx_ND[part])
+                if wanted[1]:
+                    dw_VD = _plus(dw_VD, scores_CV.T @ x[part], high)
+                if bias_V is not None and wanted[2]:
+                    db_V = _plus(db_V, scores_CV.sum(0, dtype=high), high)
         ctx.save_for_backward(dx_ND, dw_VD, db_V)
         ctx.dtypes = (x_ND.dtype, weight_VD.dtype, None if bias_V is None else bias_V.dtype)
         ctx.mark_non_differentiable(z)
@@ -167,53 +175,62 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return (*gradients, None, None)
 
 
-def _slice(
-    scores_CV: Tensor, targets_C: Tensor, scoring: Scoring, wants_gradient: bool
+def _plus(total: Tensor | None, part: Tensor, dtype: torch.dtype) -> Tensor:
+    """A sum in a type of its own; the first part begins it."""
+    return part.to(dtype) if total is None else total.add_(part)
+
+
+def _graded(
+    scores_CV: Tensor, targets_C: Tensor, scoring: Scoring
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss of a slice, its z-loss, and the gradient by the scores, made in their place."""
+    """The loss of a piece, its z-loss, and the gradient by the scores, made in their place."""
     smoothing, z_loss, softcap = scoring.label_smoothing, scoring.z_loss, scoring.softcap
     steepness_CV = None
     if softcap is not None:
         tanh_CV = scores_CV.div_(softcap).tanh_()
-        steepness_CV = 1 - tanh_CV.square() if wants_gradient else None
+        steepness_CV = 1 - tanh_CV.square()
         scores_CV = tanh_CV.mul_(softcap)
     target_C1 = targets_C[:, None]
     right_C = scores_CV.gather(1, target_C1)[:, 0]
-    most_C1 = scores_CV.amax(1, keepdim=True)
+    most_C = scores_CV.amax(1)
     mean_C = scores_CV.mean(1) if smoothing else None
-    total_C1 = scores_CV.sub_(most_C1).exp_().sum(1, keepdim=True)
-    lse_C = (most_C1 + total_C1.log())[:, 0]
+    p_CV = torch.softmax(scores_CV, 1, out=scores_CV)
+    # p = exp(score - lse), and that of the highest score is at least 1 / V.
+    lse_C = most_C - p_CV.amax(1).log()
     loss = lse_C.sum() - (1 - smoothing) * right_C.sum()
     if mean_C is not None:
         loss = loss - smoothing * mean_C.sum()
     z = z_loss * lse_C.square().sum()
-    if wants_gradient:
-        # p = exp(score) / total; the z-loss adds 2 z log(total) p.
-        d_CV = scores_CV.mul_((1 + 2 * z_loss * lse_C[:, None]) / total_C1)
-        if smoothing:
-            d_CV -= smoothing / d_CV.shape[1]
-        d_CV.scatter_add_(1, target_C1, d_CV.new_full(target_C1.shape, smoothing - 1))
-        if steepness_CV is not None:
-            d_CV *= steepness_CV
-    return loss, z, scores_CV
-
-
-def _add_product(sum_VD: Tensor, d_CV: Tensor, x_CD: Tensor) -> None:
-    if sum_VD.dtype == d_CV.dtype:
-        sum_VD.addmm_(d_CV.T, x_CD)
-    else:
-        sum_VD += d_CV.T @ x_CD
+    d_CV = p_CV.mul_((1 + 2 * z_loss * lse_C)[:, None]) if z_loss else p_CV
+    if smoothing:
+        d_CV -= smoothing / d_CV.shape[1]
+    d_CV.scatter_add_(1, target_C1, d_CV.new_full(target_C1.shape, smoothing - 1))
+    if steepness_CV is not None:
+        d_CV *= steepness_CV
+    return loss, z, d_CV
 
 
 def _slices(
     x_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Slices of the positions, with their scores in float32 at least."""
-    high = torch.promote_types(x_ND.dtype, torch.float32)
+    """Slices of the positions, with their scores; one of none where there are no positions."""
     positions = max(LEAST_POSITIONS, SLICE_ELEMENTS // len(weight_VD))
-    for start in range(0, len(x_ND), positions):
+    for start in range(0, max(len(x_ND), 1), positions):
         part = slice(start, min(start + positions, len(x_ND)))
-        yield part, F.linear(x_ND[part], weight_VD, bias_V).to(high)
+        yield part, F.linear(x_ND[part], weight_VD, bias_V)
+
+
+def _pieces(scores_CV: Tensor) -> Iterator[slice]:
+    """Rows of scores that are in the cache together; on a GPU there is no need."""
+    rows = len(scores_CV)
+    size = rows if scores_CV.is_cuda else max(1, PIECE_ELEMENTS // scores_CV.shape[1])
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
+
+
+def _high(scores_CV: Tensor) -> Tensor:
+    """The same in float32 at least."""
+    return scores_CV.to(torch.promote_types(scores_CV.dtype, torch.float32))
 
 
 def _cast(

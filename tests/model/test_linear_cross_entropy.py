@@ -22,8 +22,9 @@ N, V, D = 37, 11, 5
 
 @pytest.fixture(autouse=True)
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five slices, the last one short."""
+    """Five slices of three pieces, the last ones short."""
     monkeypatch.setattr(module, "SLICE_ELEMENTS", 8 * V)
+    monkeypatch.setattr(module, "PIECE_ELEMENTS", 3 * V)
     monkeypatch.setattr(module, "LEAST_POSITIONS", 1)
 
 
