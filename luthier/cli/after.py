@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from luthier.cli import terminal
+from luthier.cli.predicted import print_predictions
 
 if TYPE_CHECKING:
     from luthier.evaluation.evaluate import Evaluation
+    from luthier.run.finished import Run as FinishedRun
 
 Run = Annotated[Path, typer.Argument(help="A run directory, or the name of one in runs/.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
@@ -44,31 +47,30 @@ def evaluate(
 def predict(
     run: Run,
     inputs: Annotated[
-        list[Path], typer.Argument(help="Pictures, or folders of them.", metavar="FILE...")
+        list[str],
+        typer.Argument(
+            help="Pictures, or folders of them. Or texts, or files with one text a line; - reads "
+            "standard input.",
+            metavar="INPUT...",
+        ),
     ],
-    top: Annotated[int, typer.Option(min=1, help="How many classes to show for each.")] = 3,
+    top: Annotated[
+        int, typer.Option(min=1, help="How many classes or tokens to show for each.")
+    ] = 3,
     json: Json = False,
 ) -> None:
-    """Say what is in pictures.
+    """Say what is in pictures or texts, what they are, or what they may go on with.
 
-    Example: luthier predict runs/digits picture.png --json
+    Example: luthier predict runs/sst2_cnn "a fine film" --json
     """
     from luthier.run.finished import load
 
-    found = load(run).predict(inputs, top=top)
+    finished = load(run)
+    found = finished.predict(_given(finished, inputs), top=top)
     if json:
         terminal.print_json(found)
-        return
-    rows = [
-        (
-            item["input"],
-            item["label"],
-            f"{item['probability']:.1%}",
-            ", ".join(f"{other['label']} {other['probability']:.1%}" for other in item["top"][1:]),
-        )
-        for item in found
-    ]
-    terminal.print_table("", ("picture", "label", "probability", "else"), rows, right=(2,))
+    else:
+        print_predictions(found, "text" if finished.reads_texts else "picture")
 
 
 def report(
@@ -96,6 +98,13 @@ def report(
         terminal.print_json({"report": str(page)})
         return
     terminal.say(f"The report: {page}")
+
+
+def _given(finished: FinishedRun, inputs: list[str]) -> list[Path] | list[str | Path]:
+    """What was typed: where texts are read, a text unless there is a file of that name."""
+    if not finished.reads_texts:
+        return [Path(name) for name in inputs]
+    return [Path(text) if os.path.isfile(text) else text for text in inputs]
 
 
 def _print_metrics(title: str, evaluation: Evaluation) -> None:

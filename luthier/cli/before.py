@@ -19,6 +19,9 @@ RecipeFile = Annotated[Path, typer.Argument(help="A recipe file.")]
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Values to change: model.layers.0.channels=64")
 ]
+SHOWN_FILES = 5
+"""Of those that a finding names."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
@@ -117,6 +120,10 @@ def check(recipe: RecipeFile, overrides: Overrides = None, as_json: Json = False
         terminal.say(checked.sentence())
         for finding in checked.findings:
             terminal.say(f"{finding.severity}: {finding.message}")
+            for file in finding.files[:SHOWN_FILES]:
+                terminal.say(f"    {file}")
+            if len(finding.files) > SHOWN_FILES:
+                terminal.say("    … (--json names more)")
     if checked.errors:
         raise typer.Exit(2)
 

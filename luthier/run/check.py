@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from luthier.data.decoding import Progress
 from luthier.data.doctor import inspect
 from luthier.data.finding import Finding
-from luthier.data.target import names_of
+from luthier.data.prepare_pictures import PreparedPictures
+from luthier.data.prepared import Prepared
+from luthier.data.target import Tags, names_of
+from luthier.data.text.prepare_documents import PreparedDocuments
+from luthier.data.text.prepare_texts import PreparedTexts
+from luthier.data.text.text_doctor import inspect_texts
 from luthier.errors import DataError
 from luthier.recipe import Recipe
 from luthier.resolve import resolve
@@ -28,6 +33,9 @@ class Checked:
     splits: dict[str, int]
     """Rows in each."""
     classes: int
+    """0 where there are none to tell apart."""
+    called: Literal["classes", "tags"] = "classes"
+    """What they are, for people."""
     findings: tuple[Finding, ...]
 
     @property
@@ -41,7 +49,8 @@ class Checked:
             return "The data could not be read."
         rows = ", ".join(f"{count:,} {name}" for name, count in self.splits.items())
         found = f"{len(self.findings)} finding{'s' if len(self.findings) != 1 else ''}"
-        return f"{self.recognised}: {rows}; {self.classes} classes. {found}."
+        classes = f"; {self.classes} {self.called}" if self.classes else ""
+        return f"{self.recognised}: {rows}{classes}. {found}."
 
     def to_json(self) -> dict[str, Any]:
         """As `check --json` prints it."""
@@ -63,12 +72,12 @@ def check_recipe(recipe: Recipe, progress: Progress | None = None) -> Checked:
         InputError: If the recipe contradicts itself or its data; what is wrong with the data
             alone is among the findings.
     """
-    findings = inspect(recipe.data, progress=progress)
+    start = start_of(recipe)
     try:
-        start = start_of(recipe)
         given = read(recipe, start, lenient=True, progress=progress)
-    except DataError:
-        return Checked(recognised="", splits={}, classes=0, findings=tuple(findings))
+    except DataError as error:
+        unread = Finding(severity="error", message=str(error))
+        return Checked(recognised="", splits={}, classes=0, findings=(unread,))
     prepared = given.prepared
     resolved = resolve(given.recipe, prepared, before=given.decisions)
     assembly = assemble(resolved.recipe, prepared)
@@ -77,5 +86,13 @@ def check_recipe(recipe: Recipe, progress: Progress | None = None) -> Checked:
         recognised=prepared.recognised,
         splits={name: len(rows) for name, rows in splits_of(prepared).items()},
         classes=len(names_of(prepared.target)),
-        findings=tuple(findings),
+        called="tags" if isinstance(prepared.target, Tags) else "classes",
+        findings=tuple(_findings(prepared)),
     )
+
+
+def _findings(prepared: Prepared) -> list[Finding]:
+    if isinstance(prepared, PreparedTexts | PreparedDocuments):
+        return inspect_texts(prepared)
+    assert isinstance(prepared, PreparedPictures)
+    return inspect(prepared)

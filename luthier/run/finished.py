@@ -51,6 +51,11 @@ class Run:
         """The recipe's name."""
         return self.directory.read_resolved().name
 
+    @property
+    def reads_texts(self) -> bool:
+        """Whether its inputs are texts."""
+        return isinstance(self.inputs, TextInputs)
+
     def predict(self, inputs: Sequence[Any], top: int = 3) -> list[dict[str, Any]]:
         """What the network says of each input, in their order.
 
@@ -61,8 +66,9 @@ class Run:
             top: How many of the likeliest answers to give for each.
 
         Returns:
-            For each input `{"input", …}`; of a classifier `{"input", "label", "probability",
-            "top": [{"label", "probability"}]}`.
+            For each input `{"input", …}`. Of a classifier `label`, `probability` and `top`, a list
+            of both; with tags `tags` and `entities`; of a language model `token`, `probability`
+            and `top` for what comes next, or `masks`, a list of such answers.
 
         Raises:
             DataError: If an input cannot be read; names it.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from command import DIGITS, Command
+from text_files import RECIPES, write_texts, write_wrong_texts
 from wrong_files import write_wrong_files
 
 from luthier.cli.app import run
@@ -24,7 +25,11 @@ def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert run(["train", "digits.yaml"]) == 0
         assert run(["train", "digits.yaml", "name=other", "training.seed=8"]) == 0
         assert run(["train", "digits.yaml", "name=fewer", "data.limit=200"]) == 0
+        write_texts()
+        for name in RECIPES:
+            assert run(["train", f"{name}.yaml"]) == 0
         write_wrong_files()
+        write_wrong_texts()
         yield home
     finally:
         os.chdir(before)

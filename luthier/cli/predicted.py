@@ -1,0 +1,60 @@
+"""What a network says of inputs, as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from luthier.cli import terminal
+
+WIDEST = 60
+"""Characters of an input that are shown; a text is not longer than what is said of it."""
+
+Said = Mapping[str, Any]
+
+
+def print_predictions(found: Sequence[Said], noun: str) -> None:
+    """A row for each input; for each mask of it, where it has some.
+
+    Args:
+        found: What `Run.predict` gave.
+        noun: What an input is called.
+    """
+    asked = [(one["input"], part) for one in found for part in one.get("masks", [one])]
+    heads, rows, right = [noun], [[_short(text)] for text, _ in asked], []
+    parts = [part for _, part in asked]
+    for name in ("label", "token"):
+        if name in parts[0]:
+            right.append(len(heads) + 1)
+            heads += [name, "probability", "else"]
+            for row, part in zip(rows, parts, strict=True):
+                row += [part[name], f"{part['probability']:.1%}", _others(part, name)]
+    if "tags" in parts[0]:
+        marked = "entities" in parts[0]
+        heads.append("entities" if marked else "tags")
+        for row, part in zip(rows, parts, strict=True):
+            row.append(_entities(part) if marked else " ".join(map(_tag, part["tags"])))
+    terminal.print_table("", heads, rows, right=right)
+
+
+def _others(part: Said, name: str) -> str:
+    return ", ".join(f"{other[name]} {other['probability']:.1%}" for other in part["top"][1:])
+
+
+def _entities(part: Said) -> str:
+    """`Miles Davis (artist), jazz (genre)`; the numbers of the words where these are not known."""
+    told = []
+    for entity in part["entities"]:
+        place = f"words {entity['start'] + 1} to {entity['stop']}"
+        told.append(f"{entity.get('text', place)} ({entity['type']})")
+    return ", ".join(told)
+
+
+def _tag(name: str | None) -> str:
+    """A word that is cut off with the end of its text has no tag."""
+    return name or "-"
+
+
+def _short(text: str) -> str:
+    shown = " ".join(text.split()) if "\n" in text or "\t" in text else text
+    return shown if len(shown) <= WIDEST else shown[: WIDEST - 2] + " …"
