@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from luthier.data.images import ImagesSpec
 from luthier.errors import InputError, Problem, SpecError
 from luthier.model.blocks.tokens import TokensSpec
 from luthier.model.blueprint import LayersSpec, Network
@@ -37,6 +38,11 @@ class Start:
         made = [Decision(place="start", value=path, reason=f"{recipe.start}, found from anywhere")]
         tokenizer = self.directory.model / TOKENIZER
         given = plain(recipe.data)
+        if isinstance(recipe.data, ImagesSpec) != (self.model.blueprint.reads.form != "tokens"):
+            raise InputError(
+                f"start: {self.directory.path} reads {self.model.blueprint.reads}, which data of "
+                f"the kind {recipe.data.kind} is not; take another start, or other data"
+            )
         if tokenizer.exists():
             value = {"kind": "file", "path": os.path.abspath(tokenizer)}
             if given.get("tokenizer", "auto") not in ("auto", value):
@@ -56,11 +62,7 @@ class Start:
     def _layers(self) -> LayersSpec:
         """The layers, with as many positions as they have learned."""
         model, reads = self.model.blueprint.model, self.model.blueprint.reads
-        if model is None:
-            raise InputError(
-                f"{self.directory.path} was trained with a network of Python code; a recipe that "
-                "starts from it needs its layers as model"
-            )
+        assert model is not None, "a model without layers is read with its module only"
         layers = tuple(
             layer.model_copy(update={"positions": reads.shape[0]})
             if isinstance(layer, TokensSpec)
