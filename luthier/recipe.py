@@ -109,7 +109,7 @@ class Recipe(Spec):
         """This recipe with other values at dotted paths: `{"training.epochs": 3}`."""
         data = plain(self)
         for dotted, value in values.items():
-            _set(data, _path(dotted), value)
+            _set(data, path_of(dotted), value)
         return parse(Recipe, data)
 
     def to_yaml(self) -> str:
@@ -160,7 +160,7 @@ def _override(data: dict[str, Any], text: str) -> tuple[str | int, ...]:
     dotted, equals, value = text.partition("=")
     if not equals or not dotted:
         raise InputError(f'"{text}": wanted an override such as training.epochs=3')
-    path = _path(dotted)
+    path = path_of(dotted)
     if "" in path:
         raise InputError(
             f'"{text}": has an empty name; wanted an override such as training.epochs=3'
@@ -169,7 +169,7 @@ def _override(data: dict[str, Any], text: str) -> tuple[str | int, ...]:
     return path
 
 
-def _path(dotted: str) -> tuple[str | int, ...]:
+def path_of(dotted: str) -> tuple[str | int, ...]:
     """`model.layers.0.channels` or `model.layers[0].channels` as a path."""
     parts = dotted.replace("[", ".").replace("]", "").split(".")
     return tuple(int(part) if part.isdigit() else part for part in parts)

@@ -70,8 +70,8 @@ def resolve(
 
 def _path(recipe: Recipe) -> list[Decision]:
     given = plain(recipe.data).get("path")
-    if given is None or Path(given).is_absolute():
-        return []
+    if not isinstance(given, str) or Path(given).is_absolute():
+        return []  # several paths are made absolute by who reads them
     value = os.path.abspath(Path(given).expanduser())
     return [Decision(place="data.path", value=value, reason=f"{given}, found from anywhere")]
 

@@ -11,7 +11,7 @@ from typing import Any
 from luthier.checkpoint.document import sealed, unsealed
 from luthier.checkpoint.files import Files, write_file
 from luthier.errors import InputError, RunError, nearest
-from luthier.recipe import Recipe
+from luthier.recipe import Recipe, path_of
 from luthier.spec import Decision, plain
 from luthier.training.metrics_file import read_rows
 from luthier.yaml_source import read_yaml, write_yaml
@@ -174,6 +174,6 @@ def annotated(recipe: Recipe, decisions: Sequence[Decision]) -> str:
     lines = read_yaml(text, "resolved.yaml").lines
     rows = text.splitlines()
     for decision in decisions:
-        row = lines[tuple(decision.place.split("."))] - 1
+        row = lines[path_of(decision.place)] - 1
         rows[row] += f"  # {decision.reason}"
     return "\n".join(rows) + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from luthier.data.text.token_cache import Tokenized, TokenizedPart, tokenized
 from luthier.data.text.tokenizer import Tokenizer
 from luthier.errors import DataError, InputError
 from luthier.signal import Signal
+from luthier.spec import Decision
 
 _NOT_TOKENS = {"tokenizer", "context", "packing", "path", "on_error"}
 TrainRows = RowExamples | MixedRows
@@ -119,6 +121,7 @@ def prepare_documents(
         *found.decisions,
         *((decision,) if decision is not None else ()),
         *(each for part in found.parts for each in part.decisions),
+        *_paths(spec, sources),
     )
     return PreparedDocuments(
         train=train,
@@ -215,6 +218,19 @@ def _inputs(purpose: Purpose, tokenizer: Tokenizer, form: RowForm) -> TextInputs
     masks = "mask" in purpose.specials and tokenizer.special("mask") is not None
     texts = TextForm(context=form.context, framed=form.framing.is_of_texts, masks=masks)
     return TextInputs(tokenizer, texts)
+
+
+def _paths(spec: TextSpec | MixtureSpec, sources: Sources) -> list[Decision]:
+    """Paths that would not be found from anywhere; a single one is made absolute for all data."""
+    decisions = []
+    for source, place in zip(sources.specs, sources.places, strict=True):
+        found = [os.path.abspath(os.path.expanduser(path)) for path in source.paths]
+        alone = isinstance(source.path, str)
+        if found != list(source.paths) and not (alone and isinstance(spec, TextSpec)):
+            value = found[0] if alone else found
+            reason = f"{', '.join(source.paths)}, found from anywhere"
+            decisions.append(Decision(place=f"{place}.path", value=value, reason=reason))
+    return decisions
 
 
 def _specials(purpose: Purpose, tokenizer: Tokenizer) -> dict[Special, int]:

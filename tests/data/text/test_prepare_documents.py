@@ -383,6 +383,19 @@ def test_a_mixture_learns_its_tokenizer_by_weight(tmp_path: Path) -> None:
     assert learned(100.0) & {"aa", "␣aa"} == set()
 
 
+def test_paths_are_found_from_anywhere(
+    stories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other.txt").write_text("one more text, and no other")
+    monkeypatch.chdir(tmp_path)
+    listed = prepared(path=["stories.jsonl", "other.txt"])
+    assert decided(listed)["data.path"] == [str(stories), str(tmp_path / "other.txt")]
+    mixed = prepared(**mixture((Path("stories.jsonl"), 1, {}), (stories, 1, {})))
+    assert decided(mixed)["data.parts[0].data.path"] == str(stories)
+    assert "data.parts[1].data.path" not in decided(mixed)
+    assert "data.path" not in decided(prepared(path="stories.jsonl")), "all data is, by the run"
+
+
 def test_settings_of_a_mixture(stories: Path) -> None:
     with pytest.raises(SpecError, match=r"part 1 sets context; .* set it beside parts"):
         spec_of(**mixture((stories, 1, {"context": 8})))
