@@ -19,7 +19,25 @@ from luthier.spec import plain
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("LUTHIER_DATA", ROOT.parent / "shared" / "data"))
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
-SHORT = ("data.limit=300", "training.epochs=null", "training.steps=2", "placement.threads=1")
+SHORT = (
+    "data.limit=150",
+    "training.epochs=null",
+    "training.steps=2",
+    "training.samples=[]",
+    "training.sample_tokens=null",
+    "placement.threads=1",
+)
+SLOW = {
+    "cifar_resnet20",
+    "shakespeare_char",
+    "sst2_bert",
+    "stories",
+    "tang_poems",
+    "weibo_transformer",
+    "wiki_bert",
+}
+"""Recipes whose data or network takes long, however little is used of it."""
+LONG_BATCHES = "training.batch_tokens=2048"
 
 
 def where(recipe: Path) -> Path | None:
@@ -28,24 +46,53 @@ def where(recipe: Path) -> Path | None:
     return None if given is None else DATA / Path(given).relative_to("../shared/data")
 
 
+def start_of(recipe: Path) -> Path | None:
+    """The recipe of the run that a recipe starts from."""
+    start = Recipe.read(recipe).start
+    return None if start is None else ROOT / "recipes" / f"{Path(start).name}.yaml"
+
+
 def cases() -> list[object]:
     """Each recipe; those with data of their own place are marked and skipped without it."""
     found = []
     for recipe in RECIPES:
-        data = where(recipe)
-        marks = []
-        if data is not None:
-            marks.append(pytest.mark.real_data)
-            marks += [pytest.mark.slow] if list(data.glob("*.tar.gz")) else []
-            marks.append(pytest.mark.skipif(not data.exists(), reason=f"no {data}: LUTHIER_DATA"))
+        marks = [pytest.mark.slow] if recipe.stem in SLOW else []
+        for data in (where(recipe), where(start_of(recipe) or recipe)):
+            if data is not None:
+                reason = f"no {data}: LUTHIER_DATA"
+                marks.append(pytest.mark.real_data)
+                marks.append(pytest.mark.skipif(not data.exists(), reason=reason))
         found.append(pytest.param(recipe, id=recipe.stem, marks=marks))
     return found
 
 
-def short(recipe: Path) -> Recipe:
-    """The recipe with two steps on a few rows of its data."""
-    data = where(recipe)
-    return Recipe.read(recipe, [*SHORT, *([f"data.path={data}"] if data is not None else [])])
+def short(recipe: Path, runs: Path) -> Recipe:
+    """The recipe with two steps on a few rows of its data.
+
+    Args:
+        recipe: Its file.
+        runs: Where the run is made that it starts from, if there is one.
+    """
+    overrides, data, start = [*SHORT], where(recipe), start_of(recipe)
+    given = plain(Recipe.read(recipe))
+    if data is not None:
+        overrides.append(f"data.path={data}")
+    if "batch_tokens" in given["training"]:
+        overrides.append(LONG_BATCHES)
+    if "warmup_steps" in given.get("schedule", {}):
+        overrides.append("schedule.warmup_steps=1")
+    if start is not None:
+        begun = runs / start.stem
+        if not begun.exists():
+            luthier.train(short(start, runs), out=begun)
+        overrides.append(f"start={begun}")
+    return Recipe.read(recipe, overrides)
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the runs lie that recipes start from."""
+    return tmp_path_factory.mktemp("starts")
 
 
 @pytest.fixture(autouse=True)
@@ -61,16 +108,19 @@ def test_valid_and_said_how_to_be_run(recipe: Path) -> None:
 
 
 @pytest.mark.parametrize("recipe", cases())
-def test_designs(recipe: Path) -> None:
-    network = design_recipe(short(recipe)).network
-    assert network.gives.form == "vector"
+def test_designs(recipe: Path, runs: Path) -> None:
+    network = design_recipe(short(recipe, runs)).network
+    whole = Recipe.read(recipe).task.purpose().learns == "labels"
+    assert network.gives.form == ("vector" if whole else "sequence")
     assert all(parameter.is_meta for parameter in network.parameters())
 
 
 @pytest.mark.parametrize("recipe", cases())
-def test_two_steps_and_the_same_from_what_was_resolved(recipe: Path, tmp_path: Path) -> None:
+def test_two_steps_and_the_same_from_what_was_resolved(
+    recipe: Path, tmp_path: Path, runs: Path
+) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    run = luthier.train(short(recipe), out=first)
+    run = luthier.train(short(recipe, runs), out=first)
     assert run.summary()["steps"] == 2
     again = RunDirectory(first).resolved
     assert not re.search(r"\bauto\b", re.sub(r"#.*", "", again.read_text()))
@@ -79,6 +129,6 @@ def test_two_steps_and_the_same_from_what_was_resolved(recipe: Path, tmp_path: P
     assert given.keys() == same.keys()
     assert all(torch.equal(given[name], same[name]) for name in given)
     other = luthier.train(
-        Recipe.read(again, ["training.seed=1"]), out=tmp_path / "other"
+        Recipe.read(again, ["training.seed=99"]), out=tmp_path / "other"
     ).network.state_dict()
     assert any(not torch.equal(given[name], other[name]) for name in given), "the twin is the same"

@@ -174,7 +174,7 @@ def unfinished(facts: bytes) -> bytes:
 
 
 def test_pictures_do_not_start_from_texts(world: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="reads tokens .*kind digits"):
+    with pytest.raises(InputError, match=r"reads tokens .*kind digits"):
         luthier.train(small(f"start={world / 'start'}"), out=tmp_path / "run")
 
 
