@@ -26,9 +26,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
 def new(
-    task: Annotated[str, typer.Argument(help="classify (or image-classification).")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="classify, tag, classify_and_tag, language or fill-mask; the Hub's names do too."
+        ),
+    ],
     data: Annotated[
-        str, typer.Argument(help="digits, or a folder, table, archive or .npz file of pictures.")
+        str,
+        typer.Argument(
+            help="digits, or a file or folder: pictures, labelled or tagged texts, or any text."
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="The file; NAME.yaml if left out.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
@@ -36,6 +44,7 @@ def new(
     """Look at data, and write a commented recipe to start from.
 
     Example: luthier new classify photos/
+    Example: luthier new text-generation stories.txt
     """
     from luthier.run.named_file import write_named
     from luthier.run.starter import starter_recipe

@@ -4,19 +4,44 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
-from luthier.data.prepare_pictures import PreparedPictures, prepare_pictures
+from pydantic import TypeAdapter
+
+from luthier.data.images import ImagesSpec
+from luthier.data.prepare import prepare
+from luthier.data.prepare_pictures import PreparedPictures
 from luthier.data.readers.digits import DigitsSpec
 from luthier.data.recognise import recognise
 from luthier.data.sources import DataSpec
+from luthier.data.text.prepare_documents import PreparedDocuments
+from luthier.data.text.prepare_texts import PreparedTexts
 from luthier.errors import InputError, nearest
+from luthier.run.starter_documents import for_documents
+from luthier.run.starter_pictures import for_pictures
+from luthier.run.starter_texts import for_texts
 from luthier.spec import plain
+from luthier.tasks import TaskSpec
 from luthier.yaml_source import write_yaml
 
-TASKS = {"classify": "classify", "image-classification": "classify"}
-SMALL_SIDE = 12
-"""Pictures up to so many pixels a side are halved once, larger ones until about four are left."""
-WIDEST = 256
+DIGITS = "digits"
+CLASSIFY: dict[str, Any] = {"kind": "classify"}
+TAG: dict[str, Any] = {"kind": "tag", "crf": True}
+LANGUAGE: dict[str, Any] = {"kind": "language"}
+TASKS: dict[str, dict[str, Any]] = {
+    "classify": CLASSIFY,
+    "image-classification": CLASSIFY,
+    "text-classification": CLASSIFY,
+    "tag": TAG,
+    "token-classification": TAG,
+    "classify_and_tag": {"kind": "classify_and_tag"},
+    "language": LANGUAGE,
+    "text-generation": LANGUAGE,
+    "fill-mask": {"kind": "language", "objective": "masked", "whole_words": True},
+}
+"""The task section for each name of a task, ours and the Hub's."""
+FORMS = {"image-classification": True, "text-classification": False}
+"""Of the names that say what the data is: whether it is pictures."""
 
 
 def starter_recipe(task: str, data: str) -> tuple[str, str]:
@@ -27,72 +52,39 @@ def starter_recipe(task: str, data: str) -> tuple[str, str]:
         data: `digits`, or where the data lies.
 
     Raises:
-        InputError: If there is no such task, or the data is nothing that is read.
+        InputError: If there is no such task, or the data is nothing that it learns from.
     """
     if task not in TASKS:
         raise InputError(f'got the task "{task}"{nearest(task, TASKS)}')
-    spec: DataSpec = DigitsSpec() if data == "digits" else recognise(Path(data))
-    prepared = prepare_pictures(spec, seed=0)
+    purpose = TypeAdapter[TaskSpec](TaskSpec).validate_python(TASKS[task]).purpose()
+    spec: DataSpec
+    spec = DigitsSpec() if data == DIGITS else recognise(Path(data), purpose.learns)
+    pictures = isinstance(spec, ImagesSpec)
+    if FORMS.get(task, pictures) != pictures:
+        found = "pictures" if pictures else "texts"
+        raise InputError(f"{data}: has {found}, which {task} does not learn from; try classify")
+    prepared = prepare(spec, purpose=purpose, seed=0)
     name = _name(data)
-    return _text(name, TASKS[task], spec, prepared), name
+    match prepared:
+        case PreparedTexts():
+            body = for_texts(prepared, purpose.learns)
+        case PreparedDocuments():
+            body = for_documents(prepared, masked=not purpose.ahead)
+        case PreparedPictures():
+            body = for_pictures(prepared)
+        case _:
+            raise AssertionError(f"no starter for {type(prepared)}")
+    lines = [
+        *body.about,
+        f"name: {name}",
+        write_yaml({"task": TASKS[task]}, compact=True).rstrip(),
+        write_yaml({"data": plain(spec)}).rstrip(),
+        *body.lines,
+    ]
+    return "\n".join(lines) + "\n", name
 
 
 def _name(data: str) -> str:
-    stem = Path(data).resolve().name.split(".")[0] if data != "digits" else data
+    stem = Path(data).resolve().name.split(".")[0] if data != DIGITS else data
     cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")
     return (cleaned or "run")[:64]
-
-
-def _text(name: str, task: str, spec: DataSpec, prepared: PreparedPictures) -> str:
-    channels, height, width = prepared.signal.shape
-    rows = len(prepared.train)
-    classes = ", ".join(prepared.target.names[:5]) + (
-        ", …" if len(prepared.target.names) > 5 else ""
-    )
-    data = write_yaml({"data": plain(spec)}).rstrip().replace("\n  ", "\n  ")
-    lines = [
-        f"# {prepared.recognised}",
-        f"# {rows:,} training pictures of {height} x {width} pixels, {channels} "
-        f"channel{'s' if channels > 1 else ''}; {len(prepared.target.names)} classes: {classes}",
-        f"name: {name}",
-        f"task: {{kind: {task}}}",
-        data,
-        *_augment(rows, height),
-        "model:",
-        "  layers:                       # the head comes from the task and the data",
-        *_layers(height, width),
-        "optimizer: {kind: adamw, learning_rate: 1.0e-3, weight_decay: 0.01}",
-        "schedule: {kind: one_cycle}",
-        f"training: {{epochs: {_epochs(rows)}, batch_size: auto, seed: 7}}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _augment(rows: int, height: int) -> list[str]:
-    shift = max(1, height // 12)
-    return [
-        "  augment:                      # random changes of the training pictures;",
-        f"    - {{kind: crop, padding: {shift}}}  # add {{kind: flip}} where sides are alike",
-    ]
-
-
-def _layers(height: int, width: int) -> list[str]:
-    side, channels = min(height, width), 32
-    lines = []
-    while True:
-        lines.append(
-            f"    - {{kind: conv, channels: {channels}, kernel: 3, padding: same, norm: batch, "
-            "activation: relu}"
-        )
-        if side < SMALL_SIDE and len(lines) > 2:
-            break
-        lines.append("    - {kind: max_pool, size: 2}")
-        side, channels = side // 2, min(2 * channels, WIDEST)
-        if side < 2:
-            break
-    return [*lines, "    - {kind: global_pool}", "    - {kind: dropout, rate: 0.2}"]
-
-
-def _epochs(rows: int) -> int:
-    """Enough for some thousand steps, and no more than a person waits for."""
-    return max(5, min(60, 300_000 // max(rows, 1)))
