@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -37,11 +37,17 @@ def test_importing_does_nothing() -> None:
     assert not loaded & {"torch", "numpy", "pydantic", "logging", "typer", "rich"}
 
 
+def cpu_seconds_of_children() -> float:
+    """Of the machine's own time: what else runs on it does not count."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_help_is_fast_and_waits_for_no_torch() -> None:
     assert not modules_after("import luthier.cli.app") & {"torch", "numpy", "pydantic"}
     seconds = []
     for _ in range(3):
-        begin = time.perf_counter()
+        begin = cpu_seconds_of_children()
         subprocess.run([sys.executable, "-m", "luthier", "--help"], capture_output=True, check=True)
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(cpu_seconds_of_children() - begin)
     assert min(seconds) < 0.5

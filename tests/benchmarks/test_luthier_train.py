@@ -20,6 +20,7 @@ def logged(step: int, rows_per_second: float) -> Logged:
         step=step,
         epoch=step / STEPS,
         loss=0.1,
+        loss_parts={},
         learning_rate=1e-3,
         gradient_norm=1.0,
         rows_per_second=rows_per_second,

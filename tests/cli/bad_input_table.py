@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bad_texts_table import TEXTS
+
 GOOD = "digits.yaml"
 
 
@@ -72,7 +74,7 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("evaluate", "runs/bare"): ("runs/bare", "no run is there"),
     ("evaluate", "runs/unfinished"): ("runs/unfinished", "not finished", "--resume"),
     ("evaluate", "runs/resolved"): ("runs/resolved/resolved.yaml", "is not YAML"),
-    ("predict", "digits"): ("FILE",),
+    ("predict", "digits"): ("INPUT",),
     ("predict", "digits", "gone.png"): ("gone.png", "No such file"),
     ("predict", "digits", "notes.txt"): ("notes.txt", "no picture of a known format"),
     ("predict", "digits", "good.png", "text.png"): ("text.png", "no picture of a known format"),
@@ -114,7 +116,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "good.png": ("good.png", "UTF-8"),
     "many.yaml": (
         "many.yaml: 6 problems",
-        'got "clasify", wanted "classify" (line 2)',
+        'task: unknown kind "clasify"; did you mean "classify"? (line 2)',
         'data.limt: unknown setting "limt"; did you mean "limit"? (line 3)',
         'model.layers[0].chanels: unknown setting "chanels"; did you mean "channels"? (line 6)',
         'model.layers[1].width: got "wide", wanted a whole number (line 7)',
@@ -135,7 +137,7 @@ VALUES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("optimizer.kind=adamm",): ("optimizer", '"adamm"', 'did you mean "adam'),
     ("schedule.kind=cosin",): ("schedule", 'did you mean "cosine"?'),
     ("data.kind=digit",): ("data", 'did you mean "digits"?'),
-    ("task.kind=clasify",): ("task.kind", '"clasify"', '"classify"'),
+    ("task.kind=clasify",): ("task", '"clasify"', '"classify"'),
     ("training.epochs=three",): ("training.epochs", '"three"', "a whole number"),
     ("training.epochs=1.5",): ("training.epochs", "1.5", "a whole number"),
     ("training.epochs=0",): ("training.epochs", "got 0", "at least 1"),
@@ -406,5 +408,6 @@ ROWS: list[tuple[tuple[str, ...], tuple[str, ...], int]] = [
     *((override("name=fresh", *values), phrases, 2) for values, phrases in VALUES.items()),
     *((layers(*blocks), phrases, 2) for blocks, phrases in SHAPES.items()),
     *((override("name=fresh", f"data={{{text}}}"), phrases, 2) for text, phrases in DATA.items()),
+    *((arguments, phrases, 2) for arguments, phrases in TEXTS.items()),
     *((arguments, phrases, 1) for arguments, phrases in NOT_THE_USER.items()),
 ]
