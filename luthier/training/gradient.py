@@ -73,20 +73,27 @@ def finish(
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     assert gradients, "the loss depends on no parameter"
-    witness = _witness(gradients, loss)
+    witness: Tensor | None = None
     norm: Tensor | None = None
     scale: Tensor | None = None
     if parts > 1:
         scale = loss.count.clamp_min(LEAST_COUNT).reciprocal().to(gradients[0].dtype)
     if measure or clip_norm is not None:
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        # What cannot be clipped is not finite either, so a norm that is there each time will do.
+        witness = None if clip_norm is None else norm + loss.sum
         norm = norm if scale is None else norm * scale
     if norm is not None and clip_norm is not None:
         shorter = (clip_norm / (norm + 1e-6)).clamp(max=1.0)
         scale = shorter if scale is None else scale * shorter
-    if scale is not None:
+    if scale is not None and not _is_one(scale):
         torch._foreach_mul_(gradients, scale)
-    return Checked(witness, norm)
+    return Checked(_witness(gradients, loss) if witness is None else witness, norm)
+
+
+def _is_one(scale: Tensor) -> bool:
+    """Whether a product would change nothing, where that is known without waiting."""
+    return scale.device.type == "cpu" and scale.item() == 1.0
 
 
 def _witness(gradients: list[Tensor], loss: Loss) -> Tensor:

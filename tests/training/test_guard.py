@@ -106,7 +106,8 @@ class Cliff(torch.autograd.Function):
         return torch.full_like(gradients[0], torch.inf)
 
 
-def test_an_infinite_gradient_of_a_finite_loss_is_skipped() -> None:
+@pytest.mark.parametrize("clip_norm", [None, 1.0])
+def test_an_infinite_gradient_of_a_finite_loss_is_skipped(clip_norm: float | None) -> None:
     class Treacherous:
         """Classifies, but every other step falls off the cliff."""
 
@@ -122,7 +123,7 @@ def test_an_infinite_gradient_of_a_finite_loss_is_skipped() -> None:
             bad = self.calls % 2 == 0
             return Loss(Cliff.apply(loss.sum), loss.count) if bad else loss
 
-    ours = world(set(), accumulate=1, steps=6)
+    ours = world(set(), accumulate=1, steps=6, clip_norm=clip_norm)
     ours.task = Treacherous()  # type: ignore[assignment]
     made = ours.make()
     fitted = ours.go(made)
