@@ -1,19 +1,22 @@
 """Muon: the step of a weight matrix is made orthogonal.
 
 Dimension key, for the whole file:
+    B  matrices of a batch
     R  rows of a matrix: output features      C  columns: input features, times the kernel
     N  the smaller of both                    M  the larger
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from luthier.placement.device import has_bf16
 from luthier.spec import Spec
 from luthier.training.adam import Adam
 from luthier.training.groups import grouped, weights_and_rest
@@ -23,13 +26,16 @@ HEAD = "head."
 """What the names of the parameters of a network's head begin with."""
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ROUNDS = 5
+_BATCH_ELEMENTS = 2**20
+"""Matrices of a shape are made orthogonal together, up to so many elements: for small ones half
+of the time is that of the operations' start."""
 
 
 class MuonSpec(Spec):
     """Orthogonal steps for the matrices and kernels inside of the network, AdamW for the rest.
 
-    The rest are biases, norms, tables of tokens and the head. Steps have the size of AdamW's, so that a learning
-    rate and a weight decay that suit AdamW suit both parts.
+    The rest are biases, norms, tables of tokens and the head. Steps have the size of AdamW's, so
+    that a learning rate and a weight decay that suit AdamW suit both parts.
     """
 
     kind: Literal["muon"] = "muon"
@@ -113,29 +119,48 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_lerp_(means, gradients, 1 - self._momentum)
         moves = torch._foreach_lerp(gradients, means, self._momentum) if self._nesterov else means
         torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"] * keep)
-        for weight, move in zip(weights, moves, strict=True):
-            step_RC = orthogonal(move.flatten(1))
-            scale = 0.2 * max(step_RC.shape) ** 0.5
-            weight.sub_(step_RC.view(weight.shape).mul_(group["lr"] * scale * keep))
+        for batch in _alike(weights):
+            step_BRC = orthogonal(torch.stack([moves[place].flatten(1) for place in batch]))
+            step_BRC.mul_(group["lr"] * 0.2 * max(step_BRC.shape[1:]) ** 0.5 * keep)
+            for place, step_RC in zip(batch, step_BRC, strict=True):
+                weights[place].sub_(step_RC.view(weights[place].shape))
 
 
-def orthogonal(x_RC: Tensor) -> Tensor:
-    """About the orthogonal matrix that is nearest to `x_RC`: singular values near 1.
+def _alike(weights: Sequence[Tensor]) -> Iterator[list[int]]:
+    """The places of weights of the same shape, in batches."""
+    by_shape: dict[torch.Size, list[int]] = {}
+    for place, weight in enumerate(weights):
+        by_shape.setdefault(weight.shape, []).append(place)
+    for shape, places in by_shape.items():
+        size = max(1, _BATCH_ELEMENTS // shape.numel())
+        for start in range(0, len(places), size):
+            yield places[start : start + size]
+
+
+def orthogonal(x_BRC: Tensor) -> Tensor:
+    """About the orthogonal matrices that are nearest to `x_BRC`: singular values near 1.
 
     Five rounds of a polynomial of degree five, which push each singular value to between about
-    0.7 and 1.2: enough for a step, and all of it products of matrices. In bfloat16 on a GPU,
-    in the matrix's own type elsewhere.
+    0.7 and 1.2: enough for a step, and all of it products of matrices. In bfloat16 where the
+    device multiplies in it natively, else, and for float64, in the matrix's own type.
 
     Cost:
-        FLOPs: `5 * (4 * N * N * M + 2 * N * N * N)`.
+        FLOPs: `5 * B * (4 * N * N * M + 2 * N * N * N)`.
     """
-    y_NM = x_RC.bfloat16() if x_RC.is_cuda else x_RC
-    tall = x_RC.shape[0] > x_RC.shape[1]
-    y_NM = y_NM.T if tall else y_NM
-    y_NM = y_NM / y_NM.norm().clamp(min=1e-7)
+    tall = x_BRC.shape[1] > x_BRC.shape[2]
+    y_BNM = x_BRC.mT if tall else x_BRC
+    rounded = x_BRC.dtype == torch.float32 and _has_bf16(x_BRC.device.type)
+    y_BNM = y_BNM.to(torch.bfloat16 if rounded else x_BRC.dtype)
+    length_B11 = torch.linalg.vector_norm(y_BNM, dim=(1, 2), keepdim=True)
+    y_BNM = y_BNM / length_B11.clamp(min=1e-7)
     a, b, c = _COEFFICIENTS
     for _ in range(_ROUNDS):
-        gram_NN = y_NM @ y_NM.T
-        y_NM = torch.addmm(y_NM, torch.addmm(gram_NN, gram_NN, gram_NN, beta=b, alpha=c), y_NM,
-                           beta=a)  # fmt: skip
-    return (y_NM.T if tall else y_NM).to(x_RC.dtype)
+        gram_BNN = y_BNM @ y_BNM.mT
+        p_BNN = torch.baddbmm(gram_BNN, gram_BNN, gram_BNN, beta=b, alpha=c)
+        y_BNM = torch.baddbmm(y_BNM, p_BNN, y_BNM, beta=a)
+    return (y_BNM.mT if tall else y_BNM).to(x_BRC.dtype)
+
+
+@functools.cache
+def _has_bf16(kind: str) -> bool:
+    return kind in ("cpu", "cuda") and has_bf16(kind)
