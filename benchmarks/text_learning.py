@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from luthier.data.text.labelled import read_labelled
-from luthier.recipe import Recipe
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+
+from luthier.data.text.labelled import read_labelled
+from luthier.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = (1, 2, 3)

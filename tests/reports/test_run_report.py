@@ -18,7 +18,7 @@ from luthier.metrics.interval import wilson
 from luthier.reports import markup
 from luthier.reports.confusion_table import confusion_table, frequent_confusions, shown_classes
 from luthier.reports.data import Curve, ReportData
-from luthier.reports.mistakes import shown_ids, picture_tag
+from luthier.reports.mistakes import picture_tag, shown_ids
 from luthier.reports.quantity import quantity
 from luthier.reports.run_report import run_report
 from luthier.reports.summary import hardware, summary
