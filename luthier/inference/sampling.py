@@ -48,7 +48,7 @@ class SamplingSpec(Spec):
         drawing = {"temperature", "top_k", "top_p", "min_p", "seed"} & self.model_fields_set
         if self.greedy and drawing:
             raise ValueError(
-                f"{sorted(drawing)[0]} belongs to drawing, but greedy draws nothing; leave one out"
+                f"{sorted(drawing)[0]}: belongs to drawing, but greedy draws nothing; leave one out"
             )
         if "" in self.stop:
             raise ValueError("stop: got an empty text; wanted one that can be found")

@@ -114,11 +114,13 @@ class Run:
         Raises:
             InputError: If it writes nothing.
         """
-        writes = isinstance(self.task, Language) and self.task.spec.objective == "next_token"
+        masked = isinstance(self.task, Language) and self.task.masking is not None
+        writes = isinstance(self.task, Language) and not masked
         if not writes or not isinstance(self.inputs, TextInputs):
+            does = "fill in hidden words" if masked else self.task_name.replace("_", " ")
             raise InputError(
-                f"{self.directory.path}: was trained to {self.task_name}, not to write texts; "
-                "use luthier predict"
+                f"{self.directory.path}: was trained to {does}, not to write texts; use luthier "
+                "predict"
             )
         return self.inputs.tokenizer
 

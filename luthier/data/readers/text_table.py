@@ -130,8 +130,9 @@ class TextTableSpec(TextsSpec):
                 advice = (
                     ""
                     if self.columns or table.path.suffix.lower() in (".jsonl", ".parquet", ".json")
-                    else ". If its first line holds no names, give them: data.columns=[…]"
+                    else " If its first line holds no names, give them: data.columns=[…]"
                 )
+                ended = "" if told.endswith("?") or not advice else "."
                 raise DataError(
-                    f'{table.where}: has no column "{column}" (data.{setting}){told}{advice}'
+                    f'{table.where}: has no column "{column}" (data.{setting}){told}{ended}{advice}'
                 )
