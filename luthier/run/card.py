@@ -16,15 +16,25 @@ PIPELINES = {
     ("language", "tokens"): "text-generation",
 }
 """The Hub's names of tasks, by the task and by what it reads."""
+_GIVEN = {"image-classification": "picture.png", "fill-mask": "some <|mask|> text"}
+"""What a user may give, where that is no plain text."""
+
+
+def pipeline_of(recipe: Recipe, prepared: Prepared) -> str:
+    """The Hub's name of a task."""
+    if recipe.aim == "masked":
+        return "fill-mask"
+    return PIPELINES[recipe.task.kind, prepared.signal.form]
 
 
 def model_card(recipe: Recipe, prepared: Prepared, evaluation: Evaluation, split: str) -> str:
     """A README with front matter, as model hubs read it."""
     headline = evaluation.metrics[evaluation.headline]
-    pipeline = PIPELINES[recipe.task.kind, prepared.signal.form]
+    pipeline = pipeline_of(recipe, prepared)
     classes, noun = names_of(prepared.target), prepared.noun
     verb = "generate" if pipeline == "text-generation" else "predict"
-    given = "picture.png" if prepared.signal.form == "image" else "some text"
+    option = "--prompt " if verb == "generate" else ""
+    given = _GIVEN.get(pipeline, "some text")
     front = {
         "library_name": "luthier",
         "pipeline_tag": pipeline,
@@ -62,7 +72,7 @@ def model_card(recipe: Recipe, prepared: Prepared, evaluation: Evaluation, split
         "| --- | --- | --- |",
         *rows,
         "",
-        f"Use: `luthier {verb} RUN {given}`, or in Python "
+        f'Use: `luthier {verb} RUN {option}"{given}"`, or in Python '
         f'`luthier.load("RUN").{verb}(["{given}"])`.',
     ]
     return "\n".join(lines) + "\n"

@@ -211,3 +211,18 @@ class TestChat:
         typed(monkeypatch, b"caf\xe9")
         outcome = luthier("chat", "tales", "--max-tokens", "2")
         assert (outcome.code, outcome.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("run", "pipeline", "use"),
+    [
+        ("films", "text-classification", 'luthier predict RUN "some text"'),
+        ("tales", "text-generation", 'luthier generate RUN --prompt "some text"'),
+        ("gaps", "fill-mask", 'luthier predict RUN "some <|mask|> text"'),
+        ("digits", "image-classification", 'luthier predict RUN "picture.png"'),
+    ],
+)
+def test_the_card_says_how_to_use_it(world: Path, run: str, pipeline: str, use: str) -> None:
+    card = Path("runs", run, "model", "README.md").read_text()
+    assert f"pipeline_tag: {pipeline}\n" in card
+    assert use in card
