@@ -107,8 +107,8 @@ def measured(name: str, threads: int) -> list[dict[str, Any]]:
         for who, value in baselines(name).items():
             rows.append(_row(name, who, "accuracy", [value], ""))
     for row in rows:
-        print(f"{row['case']:20} {row['who']:32} {row['metric']:16} {row['median']:.4f} "
-              f"({row['low']:.4f} to {row['high']:.4f}) {row['reference']}", flush=True)  # fmt: skip
+        figures = f"{row['median']:.4f} ({row['low']:.4f} to {row['high']:.4f})"
+        print(f"{row['case']:20} {row['who']:32} {row['metric']:16} {figures} {row['reference']}")
     return rows
 
 

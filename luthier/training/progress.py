@@ -126,9 +126,11 @@ def evaluated_text(event: Evaluated) -> str:
     """The headline with its interval, the loss, and whether it is the best so far."""
     metric = event.metrics[event.headline]
     best = ", the best so far" if event.best else ""
+    headline = event.headline.replace("_", " ")
+    loss = "" if headline == "loss" else f", loss {event.loss.value:.4f}"
     said = (
-        f"epoch {round(event.epoch, 2):g}: validation {event.headline.replace('_', ' ')} {metric.value:.4f} "
-        f"({metric.low:.4f} to {metric.high:.4f}), loss {event.loss.value:.4f}{best}"
+        f"epoch {round(event.epoch, 2):g}: validation {headline} {metric.value:.4f} "
+        f"({metric.low:.4f} to {metric.high:.4f}){loss}{best}"
     )
     samples = (f"{prompt}{text}\n" for prompt, text in event.samples.items())
     return "\n".join([said, *samples])
