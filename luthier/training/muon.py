@@ -163,4 +163,4 @@ def orthogonal(x_BRC: Tensor) -> Tensor:
 
 @functools.cache
 def _has_bf16(kind: str) -> bool:
-    return kind in ("cpu", "cuda") and has_bf16(kind)
+    return kind != "mps" and has_bf16("cuda" if kind == "cuda" else "cpu")

@@ -22,6 +22,7 @@ from luthier.model.blocks.position import Alibi, Relative
 from luthier.model.blocks.rotary import BASE, Rotary, RotaryScaling
 from luthier.model.blocks.sublayer import Sublayer, SublayerSpec
 from luthier.model.cache import KeyValues
+from luthier.model.rms_norm import RmsNorm
 from luthier.model.stream import State, Stream, Streamed
 from luthier.signal import Signal
 
@@ -273,7 +274,7 @@ def _head_norm(spec: AttentionSpec, width: int) -> nn.Module:
         case "none":
             return nn.Identity()
         case "rms":
-            return nn.RMSNorm(width, eps=spec.norm_epsilon or 1e-6)
+            return RmsNorm(width, eps=spec.norm_epsilon or 1e-6)
         case "layer":
             return nn.LayerNorm(width, eps=spec.norm_epsilon or 1e-5)
 

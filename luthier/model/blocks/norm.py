@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from luthier.errors import ShapeError
 from luthier.model.block import BlockSpec, Size
+from luthier.model.rms_norm import RmsNorm
 from luthier.model.stream import Stream, Streamed, whole_rows_only
 from luthier.signal import Signal
 
@@ -91,7 +92,7 @@ class RmsNormSpec(BlockSpec):
     def build(self, signal: Signal) -> nn.Module:
         """An RMS norm over the features of `signal`."""
         _refuse_tokens(self, signal)
-        layer = PixelRmsNorm if signal.form == "image" else nn.RMSNorm
+        layer = PixelRmsNorm if signal.form == "image" else RmsNorm
         return layer(signal.width, eps=self.epsilon)
 
 

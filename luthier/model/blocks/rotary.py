@@ -1,18 +1,20 @@
 """Rotary positions: queries and keys are turned by an angle that grows with their place.
 
 Dimension key, for the whole file:
-    B  rows      T  positions      H  heads      E  width of a head      F  pairs that are turned
+    B  rows      T  positions      H  heads      E  width of a head
+    F  pairs that are turned       G  features that are, 2 F
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from luthier.model.block import Size
 from luthier.model.stream import Stream, positions
@@ -92,10 +94,12 @@ class Rotary:
     scaling: LinearScalingSpec | Llama3ScalingSpec | None = None
 
     def angles(self, stream: Stream | None, time: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines for each position of a pass: `(T, F)`, or `(B, T, F)`.
+        """Cosines and sines for each position of a pass: `(T, G)`, or `(B, T, G)`.
 
-        Made once for all layers that turn alike. In float32, whatever the network's type, then
-        rounded to it: so far from the start, bfloat16 would not tell neighbours apart.
+        Of each pair the sine comes twice: what the second feature adds to the first, and what the
+        first adds to the second. Made once for all layers that turn alike. In float32, whatever
+        the network's type, then rounded to it: so far from the start, bfloat16 would not tell
+        neighbours apart.
 
         Args:
             stream: Of the forward pass.
@@ -108,7 +112,8 @@ class Rotary:
             return made
         places = positions(stream, time, like.device)
         angles = places[..., None].float() * self.frequencies(like.device)
-        made = angles.cos().to(like.dtype), angles.sin().to(like.dtype)
+        cos, sin = angles.cos().to(like.dtype), angles.sin().to(like.dtype)
+        made = torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)
         if stream is not None:
             stream.shared[key] = made
         return made
@@ -131,12 +136,31 @@ class Rotary:
     def turned(self, x_BTHE: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
         """`x_BTHE`, each position turned by its angles."""
         cos, sin = (x[..., None, :] for x in angles)
-        half = self.width // 2
-        first, second = x_BTHE[..., :half], x_BTHE[..., half : self.width]
-        parts = [
-            torch.addcmul(first * cos, second, sin, value=-1),
-            torch.addcmul(second * cos, first, sin),
-        ]
-        if self.width < x_BTHE.shape[-1]:
-            parts.append(x_BTHE[..., self.width :])
-        return torch.cat(parts, -1)
+        if torch.is_grad_enabled() and x_BTHE.requires_grad:
+            y_BTHE: Tensor = _Turned.apply(x_BTHE, cos, sin)  # type: ignore[no-untyped-call]
+            return y_BTHE
+        return _turned(x_BTHE, cos, sin)
+
+
+class _Turned(torch.autograd.Function):
+    """Back by the same angles is the gradient, in half of the operations that autograd takes."""
+
+    @staticmethod
+    def forward(ctx: Any, x_BTHE: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _turned(x_BTHE, cos, sin)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy_BTHE: Tensor) -> tuple[Tensor | None, ...]:
+        cos, sin = ctx.saved_tensors
+        return _turned(dy_BTHE, cos, -sin), None, None
+
+
+def _turned(x_BTHE: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    width = cos.shape[-1]
+    x_BTHG = x_BTHE[..., :width]
+    y_BTHG = torch.addcmul(x_BTHG * cos, x_BTHG.roll(width // 2, -1), sin)
+    if width == x_BTHE.shape[-1]:
+        return y_BTHG
+    return torch.cat([y_BTHG, x_BTHE[..., width:]], -1)
