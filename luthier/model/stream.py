@@ -91,6 +91,7 @@ class Stream:
     losses: dict[str, Tensor] = field(default_factory=dict)
     shared: dict[Any, Any] = field(default_factory=dict)
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def add_loss(self, name: str, loss_sum: Tensor) -> None:
         """Adds to what the blocks of that kind add to the loss."""
         self.losses[name] = self.losses[name] + loss_sum if name in self.losses else loss_sum

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from luthier.errors import InputError
+from luthier.placement.compiling import compile_for_training, must_have_compiler
 from luthier.placement.device import DTYPES, DeviceName, Precision, best_device, device_of, has_bf16
 from luthier.placement.onednn import opaque_start
 from luthier.placement.placed import Placed
@@ -29,8 +30,9 @@ class PlacementSpec(Spec):
     layout: Literal["channels_first", "channels_last"] | Auto = "auto"
     """The order of an image in memory; auto is channels_last, the faster one for convolutions."""
     compile: bool = False
-    """Whether torch.compile rewrites the network: some seconds at the start, then faster for
-    large networks, often slower for small ones."""
+    """Whether torch.compile rewrites the layers for training: half a minute at the start, then up
+    to 1.2 times as fast where layers repeat, and slower for small convolutional networks. Batches
+    whose rows hold several texts, or padding, run as without."""
     threads: Threads | Auto = Field(default="auto", union_mode="left_to_right")
     """CPU threads of one operation; auto is the number of cores that this process may use."""
 
@@ -88,7 +90,8 @@ def place(network: nn.Module, spec: PlacementSpec) -> Placed:
         columns = flatten_in_memory_order(network)
         _channels_last(network)
     if spec.compile:
-        network.compile()
+        must_have_compiler(spec.device)
+        compile_for_training(network)
     return Placed(network=network, device=device, precision=DTYPES[spec.precision], columns=columns)
 
 

@@ -107,14 +107,16 @@ class Rotary:
             like: What will be turned, for its device and type.
         """
         key = (self, like.dtype)
-        if stream is not None and key in stream.shared:
+        # What is compiled cannot share: it would be compiled anew for whoever comes first.
+        shares = stream is not None and not torch.compiler.is_compiling()
+        if stream is not None and shares and key in stream.shared:
             made: tuple[Tensor, Tensor] = stream.shared[key]
             return made
         places = positions(stream, time, like.device)
         angles = places[..., None].float() * self.frequencies(like.device)
         cos, sin = angles.cos().to(like.dtype), angles.sin().to(like.dtype)
         made = torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)
-        if stream is not None:
+        if stream is not None and shares:
             stream.shared[key] = made
         return made
 
