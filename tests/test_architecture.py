@@ -224,3 +224,9 @@ UNPICKLING = {
 def test_the_layering_test_can_fail() -> None:
     tree = ast.parse("def f():\n    from luthier.run.pipeline import train")
     assert layering_faults("training.loop", tree) == ["training.loop imports run.pipeline"]
+
+
+def test_files_of_tests_have_names_of_their_own() -> None:
+    """pytest takes two of the same name for one."""
+    names = [file.name for file in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
