@@ -41,5 +41,7 @@ class AtTheTerminal:
         if self._quiet:
             yield ()
             return
-        with shown_progress(terminal.console(stderr=True), noun.unit, noun.units) as hook:
+        with shown_progress(
+            terminal.console(stderr=True), noun.unit, noun.units_on_average
+        ) as hook:
             yield (hook,)

@@ -54,7 +54,14 @@ class Noun:
     unit: str
     """What is told a second: `images`, `tokens`."""
     units: int = 1
-    """Of them in one example."""
+    """Of them in one example that is full."""
+    filled: float = 1.0
+    """The share of them that examples hold on average."""
+
+    @property
+    def units_on_average(self) -> float:
+        """Of them in one example, for rates."""
+        return self.units * self.filled
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,3 +24,6 @@ class Purpose:
     """Tokens that a row of documents holds beyond its context: 1 to predict the next of each."""
     words: bool = False
     """Whether rows of documents tell which tokens go on with a word."""
+    most_tokens: int | None = None
+    """The most tokens that `context: auto` may choose, where a network is there that can read no
+    more; None for any number."""

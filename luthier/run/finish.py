@@ -98,7 +98,7 @@ def _facts(
             "stopped_by": fitted.reason,
             "seconds": state.seconds,
             "rows_per_second": state.rows_per_second,
-            f"{noun.unit}_per_second": state.rows_per_second * noun.units,
+            f"{noun.unit}_per_second": state.rows_per_second * noun.units_on_average,
             "waiting_share": state.waiting_share,
             "split": split,
             "metrics": {name: metric.to_json() for name, metric in evaluation.metrics.items()},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from luthier.data.decoding import Progress
 from luthier.data.prepare import prepare
@@ -44,7 +44,8 @@ def read(
     decisions = () if start is None else start.decisions(recipe)
     recipe = recipe.with_values({decision.place: decision.value for decision in decisions})
     data = recipe.data.model_copy(update={"on_error": "skip"}) if lenient else recipe.data
-    prepared = prepare(
-        data, purpose=recipe.task.purpose(), seed=recipe.training.seed, progress=progress
-    )
+    purpose = recipe.task.purpose()
+    if start is not None:
+        purpose = replace(purpose, most_tokens=start.most_tokens)
+    prepared = prepare(data, purpose=purpose, seed=recipe.training.seed, progress=progress)
     return Read(recipe=recipe, prepared=prepared, decisions=decisions)

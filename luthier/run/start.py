@@ -59,6 +59,16 @@ class Start:
             made.append(Decision(place="model", value=value, reason="the layers that start has"))
         return tuple(made)
 
+    @property
+    def most_tokens(self) -> int | None:
+        """The most tokens that the layers can read; none where they have learned no positions."""
+        learned = [
+            layer.positions
+            for layer in self._layers().layers
+            if isinstance(layer, TokensSpec) and layer.position == "learned"
+        ]
+        return learned[0] if learned else None
+
     def _layers(self) -> LayersSpec:
         """The layers, with as many positions as they have learned."""
         model, reads = self.model.blueprint.model, self.model.blueprint.reads

@@ -17,13 +17,13 @@ LINE_SECONDS = 10.0
 
 
 @contextmanager
-def shown_progress(console: Console, unit: str = "rows", units: int = 1) -> Iterator[Hook]:
+def shown_progress(console: Console, unit: str = "rows", units: float = 1) -> Iterator[Hook]:
     """A hook that shows how far the training is, on `console`.
 
     Args:
         console: Where to; whether it is a terminal decides for a bar or for lines.
         unit: What the network learns from, many of them: the rate is told in it.
-        units: Of them in one row.
+        units: Of them in one row, on average.
     """
     if not console.is_terminal:
         yield _Lines(console, unit, units)
@@ -40,7 +40,7 @@ def shown_progress(console: Console, unit: str = "rows", units: int = 1) -> Iter
 
 
 class _Bar:
-    def __init__(self, bar: Progress, unit: str, units: int) -> None:
+    def __init__(self, bar: Progress, unit: str, units: float) -> None:
         self._bar = bar
         self._unit, self._units = unit, units
         self._task: TaskID | None = None
@@ -82,7 +82,7 @@ class _Lines:
         self,
         console: Console,
         unit: str,
-        units: int = 1,
+        units: float = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console
@@ -113,7 +113,7 @@ class _Lines:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def figures(event: Ticked, unit: str, units: int = 1) -> str:
+def figures(event: Ticked, unit: str, units: float = 1) -> str:
     """The loss, the rate, the time left, and the share of time spent waiting for data."""
     loss = "none" if event.loss is None else f"{event.loss:.4f}"
     return (

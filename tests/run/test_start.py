@@ -109,6 +109,39 @@ def test_what_was_settled_is_written_down(world: Path, tmp_path: Path) -> None:
     assert all(torch.equal(same[name], other[name]) for name in same)
 
 
+@pytest.mark.parametrize("words", [1, 30])
+def test_auto_chooses_no_more_positions_than_were_learned(
+    world: Path, tmp_path: Path, words: int
+) -> None:
+    for name in ("classes.csv", "more.txt"):
+        long = " ".join(["the cat saw the dog"] * words)
+        rows = [f"{long} {n},{'ab'[n % 2]}" for n in range(40)]
+        head = ["text,label"] if name.endswith("csv") else []
+        (tmp_path / name).write_text("\n".join(head + rows) + "\n")
+    labelled = tuned(world, world / "start", data={"path": str(tmp_path / "classes.csv")})
+    # Each alone would take 64 tokens or more, or as many as the longest text has.
+    for given, path in ((labelled, "classes.csv"), (masked(world), "more.txt")):
+        data = plain(given.data) | {"path": str(tmp_path / path), "context": "auto"}
+        data.pop("tokenizer", None)
+        start = str(world / "start")
+        again = Recipe.of(plain(given) | {"data": data, "start": start, "model": None})
+        luthier.train(again, out=tmp_path / path.partition(".")[0])
+        resolved = RunDirectory(tmp_path / path.partition(".")[0]).read_resolved()
+        context = plain(resolved.data)["context"]
+        assert context == 16 if words > 1 or path == "classes.csv" else context <= 16
+
+
+def test_layers_that_learned_no_positions_read_texts_of_any_length(
+    world: Path, tmp_path: Path
+) -> None:
+    layers = [LAYERS[0] | {"position": "none"}, LAYERS[1] | {"position": "rotary"}]
+    luthier.train(masked(world, layers), out=tmp_path / "turned")
+    given = tuned(world, tmp_path / "turned", data={"context": "auto"})
+    luthier.train(given, out=tmp_path / "run")
+    resolved = RunDirectory(tmp_path / "run").read_resolved()
+    assert plain(resolved.data)["context"] == 64
+
+
 def test_the_name_of_a_run(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(world / "start", tmp_path / "runs" / "begun")
     monkeypatch.chdir(tmp_path)

@@ -69,19 +69,19 @@ def usual_vocab(size_bytes: int) -> int:
 
 
 def choose_context(
-    given: int | Auto, lengths: NDArray[np.int64], ahead: int, framing: Framing
+    given: int | Auto, lengths: NDArray[np.int64], purpose: Purpose, framing: Framing
 ) -> tuple[int, Decision | None]:
     """How many tokens are read at once, and why.
 
     Args:
         given: What the recipe says.
         lengths: Tokens of the training documents.
-        ahead: Tokens of a row beyond its context.
+        purpose: What the rows are for: how much they hold beyond their context, and the most of it.
         framing: What stands around segments.
     """
     if given != "auto":
         return given, None
-    longest = int(lengths.max()) + framing.tokens_of_a_segment - ahead
+    longest = int(lengths.max()) + framing.tokens_of_a_segment - purpose.ahead
     rounded = max(-(-longest // CONTEXT_STEP) * CONTEXT_STEP, CONTEXT_STEP)
     if rounded < USUAL_CONTEXT:
         context = rounded
@@ -89,4 +89,7 @@ def choose_context(
     else:
         context = USUAL_CONTEXT
         reason = f"the longest text has {longest:,} tokens to read; {USUAL_CONTEXT} is usual"
+    if purpose.most_tokens is not None and context > purpose.most_tokens:
+        context = purpose.most_tokens
+        reason = f"the longest text has {longest:,} tokens to read; start reads no more than this"
     return context, Decision(place="data.context", value=context, reason=reason)

@@ -107,7 +107,7 @@ def prepare_documents(
     )
     framing = Framing.of(purpose, found.tokenizer)
     lengths = np.concatenate([part.streams["train"].lengths for part in found.parts])
-    context, decision = choose_context(spec.context, lengths, purpose.ahead, framing)
+    context, decision = choose_context(spec.context, lengths, purpose, framing)
     form = RowForm(
         context=context,
         ahead=purpose.ahead,
@@ -134,7 +134,7 @@ def prepare_documents(
         fingerprint=_fingerprint(found, sources),
         recognised=_sentence(found, train),
         skipped=tuple(skipped for part in found.parts for skipped in part.skipped),
-        noun=Noun(one="row", many="rows", unit="tokens", units=context),
+        noun=Noun(one="row", many="rows", unit="tokens", units=context, filled=_fill(train)),
         tokenizer=found.tokenizer,
         parts=found.parts,
         findings=tuple(finding for part in found.parts for finding in part.findings),
@@ -256,6 +256,14 @@ def _sentence(found: Tokenized, train: TrainRows) -> str:
         for part, rows, draws in zip(found.parts, train.parts, train.draws.tolist(), strict=True)
     ]
     return "a mixture: " + " | ".join(told)
+
+
+def _fill(train: TrainRows) -> float:
+    """The share of the training rows that holds tokens, of those drawn in an epoch."""
+    if isinstance(train, RowExamples):
+        return train.fill
+    fills = [part.fill for part in train.parts]
+    return float(np.average(fills, weights=train.draws))
 
 
 def _filled(rows: RowExamples) -> str:

@@ -89,7 +89,7 @@ def prepare_texts(
         pairs=pairs,
         words=None if texts.tagging is None else texts.tagging.division,
     )
-    form, context_decisions = _context(spec, form, raw["train"])
+    form, context_decisions = _context(spec, form, raw["train"], purpose.most_tokens)
     examples = _examples(texts, raw, tokenizer, form)
     return PreparedTexts(
         train=examples["train"],
@@ -153,7 +153,7 @@ def _wanted(spec: LabelledSpec, texts: LabelledTexts) -> tuple[TokenizerSpec, li
 
 
 def _context(
-    spec: LabelledSpec, form: TextForm, train: Raw
+    spec: LabelledSpec, form: TextForm, train: Raw, most: int | None
 ) -> tuple[TextForm, tuple[Decision, ...]]:
     if spec.context != "auto":
         return form, ()
@@ -161,12 +161,16 @@ def _context(
     usual, longest = int(np.quantile(lengths, WHOLE, method="higher")), int(lengths.max())
     wanted = longest if longest <= LITTLE_MORE * usual else usual
     rounded = -(-wanted // CONTEXT_STEP) * CONTEXT_STEP
-    context = min(max(rounded, LEAST_AUTO_CONTEXT), LARGEST_AUTO_CONTEXT)
+    least, largest = (
+        size if most is None else min(size, most)
+        for size in (LEAST_AUTO_CONTEXT, LARGEST_AUTO_CONTEXT)
+    )
+    context = min(max(rounded, least), largest)
     over = int((lengths > context).sum())
     cut = f"{over:,} of {len(lengths):,} are cut at their {form.cut}" if over else "none is cut"
     reason = (
         f"{WHOLE:.1%} of the training texts have at most {usual:,} tokens, the longest has "
-        f"{longest:,}; {cut} (from {LEAST_AUTO_CONTEXT} to {LARGEST_AUTO_CONTEXT})"
+        f"{longest:,}; {cut} (from {least} to {largest})"
     )
     decision = Decision(place="data.context", value=context, reason=reason)
     return form.model_copy(update={"context": context}), (decision,)

@@ -350,6 +350,25 @@ def mixture(*parts: tuple[Path, float, dict[str, Any]], **settings: Any) -> dict
     return {"kind": "mixture", "parts": listed, **settings}
 
 
+def test_rates_count_no_padding(stories: Path, tmp_path: Path) -> None:
+    def tokens_of_a_row(**settings: Any) -> float:
+        found = prepared(tokenizer={"kind": "characters"}, context=128, **settings)
+        rows = everything(found.train)
+        documents = rows.documents_BS
+        share = 1.0 if documents is None else float((documents >= 0).sum()) / (len(rows.ids) * 129)
+        assert found.noun.units == 128
+        assert found.noun.units_on_average == pytest.approx(128 * share)
+        return found.noun.units_on_average
+
+    packed, padded = tokens_of_a_row(path=stories), tokens_of_a_row(path=stories, packing=False)
+    assert padded < 0.9 * packed <= 0.9 * 128
+    other = tmp_path / "other.txt"
+    other.write_text("a line\n" * 50)
+    parts = mixture((stories, 1, {}), (other, 3, {"document": "line"}), context=128)
+    mixed = prepared(**parts, packing=False)
+    assert mixed.noun.units_on_average < padded, "most rows are of short lines"
+
+
 def test_a_mixture(stories: Path, tmp_path: Path) -> None:
     other = tmp_path / "numbers.txt"
     other.write_text("\n".join(f"number {number * 7919} and more" for number in range(400)))
