@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from luthier.model.attention_products import attend_by_products, suits
+from luthier.model.dropped import dropped
 from luthier.model.layout import Layout
 
 LEAST_PIECES = 3
@@ -250,9 +251,10 @@ def _product(
     causal: bool = False,
 ) -> Tensor:
     """The weighted means, of scores with `mask` added or, where it is bool, left out."""
-    exact = sight.softcap is None and not dropout
-    if exact and suits(q_BHTE, k_BKSE, mask, causal=causal):
-        return attend_by_products(q_BHTE, k_BKSE, v_BKSE, mask, scale=sight.scale, causal=causal)
+    if sight.softcap is None and suits(q_BHTE, k_BKSE, mask, causal=causal, dropout=dropout):
+        return attend_by_products(
+            q_BHTE, k_BKSE, v_BKSE, mask, scale=sight.scale, causal=causal, dropout=dropout
+        )
     if sight.softcap is None:
         return F.scaled_dot_product_attention(
             q_BHTE,
@@ -273,6 +275,6 @@ def _product(
         scores = scores.masked_fill(~mask, -math.inf)
     elif mask is not None:
         scores = scores + mask
-    weights = F.dropout(scores.softmax(-1), dropout, training=dropout > 0)
+    weights = dropped(scores.softmax(-1), dropout)
     y_BKGTE = weights.view(scores_BKGTS.shape) @ v_BKSE[:, :, None]
     return y_BKGTE.flatten(1, 2)

@@ -90,7 +90,7 @@ def test_the_heads_lie_behind_the_positions_as_the_layer_after_it_reads_them() -
 def test_in_bfloat16_it_is_as_exact_as_bfloat16_is() -> None:
     exact = [x.detach().bfloat16().double().requires_grad_() for x in given(200, 200)]
     rounded = [x.detach().bfloat16().requires_grad_() for x in exact]
-    assert suits(*rounded[:2], None, causal=True)
+    assert suits(*rounded[:2], None, causal=True, dropout=0.0)
     wanted = attend(*exact, Sight(causal=True))
     found = attend(*rounded, Sight(causal=True))
     gradient = drawn(*wanted.shape, seed=5).bfloat16()
@@ -100,26 +100,58 @@ def test_in_bfloat16_it_is_as_exact_as_bfloat16_is() -> None:
         assert (a.double() - b).norm() < 2**-7 * b.norm()
 
 
+@pytest.mark.parametrize("name", ["three blocks", "hidden keys"])
+def test_with_dropout_it_is_the_formula(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    time, keys, causal, kind = CASES[name]
+    inputs, mask = given(time, keys), mask_of(kind, time, keys)
+    q, k, v = (x.repeat_interleave(HEADS // x.shape[1], 1) for x in inputs)
+    scores = q @ k.transpose(2, 3) * WIDTH**-0.5
+    if causal:
+        mask = torch.ones(time, keys, dtype=torch.bool).tril()
+    assert mask is not None
+    weights = scores.masked_fill(~mask, -math.inf).softmax(-1)
+    chosen = (drawn(ROWS, HEADS, time, keys, seed=7) > 0).double()
+    starts = iter(range(0, time, BLOCK))
+
+    def known(shape: torch.Size, rate: float, dtype: torch.dtype) -> Tensor:
+        start = next(starts)
+        part = chosen[:, :, start : start + BLOCK] if causal else chosen
+        return part[..., : shape[-1]].reshape(shape)
+
+    monkeypatch.setattr(attention_products, "kept", known)
+    ours = attend_by_products(
+        *inputs, None if causal else mask, scale=None, causal=causal, dropout=0.2
+    )
+    found = with_gradients(ours, inputs)
+    not_raised = (weights * chosen) @ v
+    assert (not_raised - found[0]).abs().max() > 1e-2
+    assert worst(found, with_gradients(not_raised / 0.8, inputs)) < 1e-12
+
+
 @pytest.mark.parametrize(
-    ("dtype", "time", "keys", "causal", "chosen"),
+    ("dtype", "time", "keys", "causal", "dropout", "chosen"),
     [
-        (torch.bfloat16, 64, 64, True, True),
-        (torch.bfloat16, 64, 64, False, True),
-        (torch.float32, 64, 64, True, False),
-        (torch.bfloat16, 1, 64, False, False),
-        (torch.bfloat16, 64, MOST_KEYS + 1, True, False),
-        (torch.bfloat16, 64, MOST_KEYS // 2 + 1, False, False),
+        (torch.bfloat16, 128, 128, True, 0.0, True),
+        (torch.bfloat16, 128, 128, False, 0.0, True),
+        (torch.bfloat16, 128, MOST_KEYS + 1, True, 0.0, False),
+        (torch.bfloat16, 128, MOST_KEYS // 2 + 1, False, 0.0, False),
+        (torch.bfloat16, 1, 64, False, 0.0, False),
+        (torch.float32, 128, 128, True, 0.0, False),
+        (torch.float32, 1, 64, True, 0.1, True),
     ],
 )
 def test_it_is_chosen_where_it_is_faster(
-    dtype: torch.dtype, time: int, keys: int, causal: bool, chosen: bool
+    dtype: torch.dtype, time: int, keys: int, causal: bool, dropout: float, chosen: bool
 ) -> None:
-    q = torch.empty(1, 2, time, 8, dtype=dtype)
+    q = torch.empty(1, 2, time, 8, dtype=dtype, requires_grad=True)
     k = torch.empty(1, 2, keys, 8, dtype=dtype)
-    assert suits(q, k, None, causal=causal) is chosen
-    assert not suits(q.to("meta"), k.to("meta"), None, causal=causal)
+    how = {"causal": causal, "dropout": dropout}
+    assert suits(q, k, None, **how) is chosen
+    assert not suits(q.to("meta"), k.to("meta"), None, **how)
     learned = torch.zeros(1, 1, time, keys, dtype=dtype, requires_grad=True)
-    assert not suits(q, k, learned, causal=causal)
+    assert not suits(q, k, learned, **how)
+    with torch.no_grad():
+        assert suits(q, k, None, **how) is bool(dropout)
 
 
 def test_what_it_keeps_is_let_go_where_nothing_is_learned() -> None:

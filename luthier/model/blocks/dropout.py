@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from luthier.model.block import BlockSpec, Share
+from luthier.model.dropped import Dropout
 from luthier.model.stream import Stream, Streamed
 from luthier.signal import Signal
 
@@ -31,7 +32,7 @@ class DropoutSpec(BlockSpec):
         """A dropout; it reads any signal but tokens."""
         if signal.form == "tokens":
             raise self.unreadable("numbers", signal)
-        return nn.Dropout(self.rate)
+        return Dropout(self.rate)
 
 
 class DropPathSpec(BlockSpec):

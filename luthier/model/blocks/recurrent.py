@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from luthier.errors import ShapeError
 from luthier.model.block import BlockSpec, Share, Size
+from luthier.model.dropped import dropped
 from luthier.model.layout import Layout
 from luthier.model.reorder import reordered
 from luthier.model.stream import State, Stream, Streamed
@@ -213,8 +214,8 @@ class Recurrent(Streamed):
         places = _backwards(lengths, x_NLD.device)
         zeros = tuple(part[:1] for part in self._zeros(len(x_NLD), x_NLD))
         for layer in range(self.spec.depth):
-            if layer and self.spec.dropout:
-                x_NLD = F.dropout(x_NLD, self.spec.dropout, self.training)
+            if layer and self.training:
+                x_NLD = dropped(x_NLD, self.spec.dropout)
             forth, back = self._layer(layer, ""), self._layer(layer, "_reverse")
             y_NLH, _ = _in_stretches(forth, x_NLD, zeros, stretches)
             back_NLH, _ = _in_stretches(back, _turned(x_NLD, places), zeros, stretches)

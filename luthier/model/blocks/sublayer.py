@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from luthier.model.block import BlockSpec, Share
 from luthier.model.blocks.dropout import DropPath
 from luthier.model.blocks.norm import Epsilon, LayerNormSpec, RmsNormSpec
+from luthier.model.dropped import Dropout
 from luthier.model.stream import Stream, Streamed, through
 from luthier.signal import Signal
 
@@ -108,7 +109,7 @@ class Sublayer(Streamed):
         self.norm_before = nn.Identity() if place == "post" else spec.norm_of(signal.width)
         self.inner = inner
         self.norm_after = nn.Identity() if place == "pre" else spec.norm_of(signal.width)
-        self.dropout = nn.Dropout(spec.dropout)
+        self.dropout = Dropout(spec.dropout)
         self.drop_path = DropPath(spec.drop_path)
         # A tuple: a module that is an attribute would have its weights a second time.
         self._writes = tuple(writes)

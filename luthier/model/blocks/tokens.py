@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from luthier.errors import ShapeError
 from luthier.model.block import BlockSpec, Share, Size
 from luthier.model.blocks.norm import NormName, norm
+from luthier.model.dropped import Dropout
 from luthier.model.stream import Stream, Streamed, longest, positions, through
 from luthier.signal import Signal
 
@@ -100,7 +101,7 @@ class Tokens(Streamed):
         self.places = nn.Embedding(self.context, spec.width) if learned else None
         self.types = nn.Embedding(spec.types, spec.width) if spec.types else None
         self.norm = norm(spec.norm, Signal("sequence", (*signal.shape, spec.width)))
-        self.dropout = nn.Dropout(spec.dropout)
+        self.dropout = Dropout(spec.dropout)
 
     def forward(self, x_BT: Tensor, stream: Stream | None = None) -> Tensor:
         """The vectors of the tokens."""
