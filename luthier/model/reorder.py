@@ -40,22 +40,21 @@ def reordered(
 
 
 class _Reordered(torch.autograd.Function):
+    # Not `setup_context`: torch then looks up the signature in each call, for 50 microseconds.
     @staticmethod
     def forward(
+        ctx: Any,
         x_S: Tensor,
         forth_M: Tensor,
         back_S: Tensor,
         kept_M: Tensor | None,
         kept_S: Tensor | None,
     ) -> Tensor:
+        ctx.save_for_backward(forth_M, back_S, kept_M, kept_S)
         y_M = x_S.index_select(0, forth_M)
         if kept_M is not None:
             y_M *= kept_M.view(-1, *(1,) * (y_M.ndim - 1))
         return y_M
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.save_for_backward(*inputs[1:])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:

@@ -52,12 +52,10 @@ def linear_scan(decay_BTD: Tensor, added_BTD: Tensor) -> Tensor:
 
 class _LinearScan(torch.autograd.Function):
     @staticmethod
-    def forward(decay_BTD: Tensor, added_BTD: Tensor) -> Tensor:
-        return _scan(decay_BTD, added_BTD)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.save_for_backward(inputs[0], output)
+    def forward(ctx: Any, decay_BTD: Tensor, added_BTD: Tensor) -> Tensor:
+        h_BTD = _scan(decay_BTD, added_BTD)
+        ctx.save_for_backward(decay_BTD, h_BTD)
+        return h_BTD
 
     @staticmethod
     @once_differentiable
