@@ -11,6 +11,7 @@ from torch import nn
 from luthier.data.prepared import Prepared
 from luthier.data.target import names_of
 from luthier.errors import InputError, Problem, SpecError
+from luthier.model.blocks.cross_attention import CrossAttention
 from luthier.model.blueprint import Network, build
 from luthier.model.initialize import materialize
 from luthier.model.measure import sample
@@ -62,6 +63,7 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
     else:
         layers = recipe.model.design(recipe.aim)
         network = build(layers, reads, lambda gives: recipe.task.head(gives, target))
+        _must_read_the_input_alone(network, recipe.task.kind)
         head = tuple(step.spec for step in network.head.steps)
         blueprint = Blueprint(reads=reads, model=layers, head=head)
     wanted = recipe.task.wants(reads, target)
@@ -73,6 +75,19 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
     if module is None and recipe.aim == "next_token":
         must_read_forwards(network)
     return Assembly(blueprint=blueprint, network=network, task=task)
+
+
+def _must_read_the_input_alone(network: Network, task: str) -> None:
+    """Refuses a network with a block that waits for what no encoder gives.
+
+    Raises:
+        InputError: Before anything is written.
+    """
+    if any(isinstance(module, CrossAttention) for module in network.modules()):
+        raise InputError(
+            f"model: cross_attention reads a source beside its input, which the task {task} does "
+            "not give; leave it out, or use it in Python, with a stream that has a source"
+        )
 
 
 def must_read_forwards(network: Network) -> None:

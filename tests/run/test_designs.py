@@ -100,3 +100,14 @@ def test_one_that_does_not_is_taken(tmp_path: Path) -> None:
     conv = {"kind": "conv", "channels": 8, "kernel": 3, "padding": "causal"}
     model = {"layers": [{"kind": "tokens", "width": 8}, conv]}
     assert design_recipe(recipe(tmp_path, model)).layers.layers[1].kind == "conv"
+
+
+def test_what_waits_for_an_encoder_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    layers = [{"kind": "tokens", "width": 8}, {"kind": "cross_attention", "heads": 2}]
+    given = recipe(
+        tmp_path, {"layers": [layers[0], {"kind": "repeat", "times": 2, "layers": [layers[1]]}]}
+    )
+    words = "cross_attention reads a source .*, which the task language does not give; leave it out"
+    with pytest.raises(InputError, match=words):
+        luthier.train(given, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
