@@ -247,7 +247,7 @@ def _decoding(rows: int, table: Table) -> Contest:
 
 CONTESTS = (
     _gpt("5m", steps=12),
-    _gpt("30m", steps=5),
+    _gpt("30m", steps=4),
     Contest(
         name="loss_5m",
         unit="tokens/s",

@@ -40,7 +40,9 @@ def main() -> int:
     given = _arguments()
     contests = chosen(given.case)
     known = [one for contest in contests for one in contest.contestants]
-    wanted = set(harness.chosen(known, given.peers)) | {one for one in known if one.peer == CEILING}
+    without = {name.strip() for name in given.without.split(",")}
+    wanted = {one for one in harness.chosen(known, given.peers) if one.name not in without}
+    wanted |= {one for one in known if one.peer == CEILING}
     usable, unusable = installed({one.environment for one in wanted} | {TOKENIZING})
     if TOKENIZING in unusable:
         print(f"{TOKENIZING}, which makes the token files: {unusable[TOKENIZING]}", file=sys.stderr)
@@ -137,6 +139,7 @@ def _arguments() -> argparse.Namespace:
     parser = harness.arguments(__doc__.splitlines()[0] if __doc__ else "")
     names = ", ".join(contest.name for contest in CONTESTS)
     parser.add_argument("--case", metavar="A,B", help=f"only these of {names}")
+    parser.add_argument("--without", default="", help="left out, by name: 'nanogpt fp32, …'")
     parser.add_argument("--rounds", type=int, help="turns of each; none: what the case has")
     parser.add_argument("--data", type=Path, default=_data(), help="directory of the data sets")
     return parser.parse_args()
