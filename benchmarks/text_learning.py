@@ -125,6 +125,22 @@ def _row(case: str, who: str, metric: str, values: list[float], reference: str) 
     }
 
 
+def _save(path: Path, name: str, rows: list[dict[str, Any]], threads: int) -> None:
+    """Puts the rows of one recipe into the file; those of the others stay."""
+    found = json.loads(path.read_text()) if path.exists() else {"rows": []}
+    kept = [row for row in found["rows"] if row["case"] != name]
+    order = list(RECIPES)
+    found = {
+        "benchmark": "text_learning",
+        "date": datetime.date.today().isoformat(),
+        "command": f"python benchmarks/text_learning.py --threads {threads} --json FILE",
+        "machine": harness.machine(),
+        "seeds": list(SEEDS),
+        "rows": sorted([*kept, *rows], key=lambda row: order.index(row["case"])),
+    }
+    path.write_text(json.dumps(found, indent=1) + "\n")
+
+
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -132,17 +148,10 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    rows = [row for name in given.recipes or RECIPES for row in measured(name, given.threads)]
-    if given.json is not None:
-        found = {
-            "benchmark": "text_learning",
-            "date": datetime.date.today().isoformat(),
-            "command": f"python benchmarks/text_learning.py --threads {given.threads}",
-            "machine": harness.machine(),
-            "seeds": list(SEEDS),
-            "rows": rows,
-        }
-        given.json.write_text(json.dumps(found, indent=1) + "\n")
+    for name in given.recipes or RECIPES:
+        rows = measured(name, given.threads)
+        if given.json is not None:
+            _save(given.json, name, rows, given.threads)
     return 0
 
 
