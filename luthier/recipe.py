@@ -41,8 +41,8 @@ class Recipe(Spec):
     """The network. Left out where `start` has one, or where Python code gives its own:
     `train(recipe, network=…)`."""
     start: str | None = None
-    """A finished run whose layers, with their weights, and tokenizer this one starts from; the
-    head is new."""
+    """A finished run whose layers, with their weights, and tokenizer this one starts from. The
+    head is new, but where both learn a language with the same objective: there it goes on."""
     optimizer: OptimizerSpec = Field(default_factory=AdamSpec)
     """How the weights move."""
     schedule: ScheduleSpec = Field(default_factory=ConstantSpec)

@@ -137,11 +137,11 @@ def with_weights(assembly: Assembly, recipe: Recipe, start: Start | None = None)
     """The network with its memory and its first weights, in canonical order on the CPU.
 
     Raises:
-        InputError: If the layers of `start` are not those of the recipe.
+        InputError: If the layers of `start`, or a head that goes on, are not those of the recipe.
     """
     layers = assembly.blueprint.model
     if layers is not None:
         materialize(assembly.network, seed=recipe.training.seed, spec=layers.initialize)
     if start is not None:
-        start.give(assembly.network)
+        start.give(assembly.network, recipe)
     return assembly.network

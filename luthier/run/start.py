@@ -9,15 +9,19 @@ import torch
 
 from luthier.data.images import ImagesSpec
 from luthier.errors import InputError, Problem, SpecError
+from luthier.model.blocks import Block
 from luthier.model.blocks.tokens import TokensSpec
 from luthier.model.blueprint import LayersSpec, Network
 from luthier.recipe import Recipe
 from luthier.run.directory import RunDirectory, find_run
 from luthier.run.model_folder import FinishedModel, read_model
 from luthier.spec import Decision, plain
+from luthier.tasks.language import LanguageSpec
 
-LAYERS = "layers."
-"""What the names of the weights begin with that are taken over; a head belongs to its task."""
+LAYERS = ("layers.",)
+"""What the names of the weights begin with that any task takes over."""
+LAYERS_AND_HEAD = (*LAYERS, "neck.", "head.")
+"""What a task takes over that goes on with what was learned."""
 TOKENIZER = "tokenizer.json"
 
 
@@ -35,7 +39,12 @@ class Start:
             SpecError: If the recipe settles the same in another way.
         """
         path = os.path.abspath(self.directory.path)
-        made = [Decision(place="start", value=path, reason=f"{recipe.start}, found from anywhere")]
+        goes_on = self._goes_on(recipe)
+        taken = (
+            "its layers, neck and head go on" if goes_on else "its layers go on, the head is new"
+        )
+        reason = f"{recipe.start}, found from anywhere; {taken}"
+        made = [Decision(place="start", value=path, reason=reason)]
         tokenizer = self.directory.model / TOKENIZER
         given = plain(recipe.data)
         if isinstance(recipe.data, ImagesSpec) != (self.model.blueprint.reads.form != "tokens"):
@@ -55,8 +64,9 @@ class Start:
                 Decision(place="data.tokenizer", value=value, reason="the one that start has")
             )
         if recipe.model is None:
-            value = plain(self._layers())
-            made.append(Decision(place="model", value=value, reason="the layers that start has"))
+            what = "layers, neck and head" if goes_on else "layers"
+            value = plain(self._model(with_head=goes_on))
+            made.append(Decision(place="model", value=value, reason=f"the {what} that start has"))
         return tuple(made)
 
     @property
@@ -64,16 +74,32 @@ class Start:
         """The most tokens that the layers can read; none where they have learned no positions."""
         learned = [
             layer.positions
-            for layer in self._layers().layers
+            for layer in self._layers()
             if isinstance(layer, TokensSpec) and layer.position == "learned"
         ]
         return learned[0] if learned else None
 
-    def _layers(self) -> LayersSpec:
+    def _goes_on(self, recipe: Recipe) -> bool:
+        """Whether the recipe learns what was learned: the same objective, of the same tokens."""
+        before, now = self.model.task, recipe.task
+        # Of the same tokens: the tokenizer of the start is the only one that a recipe may have.
+        if not (isinstance(before, LanguageSpec) and isinstance(now, LanguageSpec)):
+            return False
+        return before.objective == now.objective
+
+    def _model(self, *, with_head: bool) -> LayersSpec:
+        """The layers; with the neck and the head, where these go on too."""
+        model = self.model.blueprint.model
+        assert model is not None, "a model without layers is read with its module only"
+        if with_head:
+            return model.model_copy(update={"layers": self._layers()})
+        return LayersSpec(layers=self._layers(), initialize=model.initialize)
+
+    def _layers(self) -> tuple[Block, ...]:
         """The layers, with as many positions as they have learned."""
         model, reads = self.model.blueprint.model, self.model.blueprint.reads
         assert model is not None, "a model without layers is read with its module only"
-        layers = tuple(
+        return tuple(
             layer.model_copy(update={"positions": reads.shape[0]})
             if isinstance(layer, TokensSpec)
             and layer.position == "learned"
@@ -81,29 +107,28 @@ class Start:
             else layer
             for layer in model.layers
         )
-        return LayersSpec(layers=layers, initialize=model.initialize)
 
     @torch.no_grad()
-    def give(self, network: Network) -> int:
-        """Copies the weights of the layers into a network that is not placed yet.
+    def give(self, network: Network, recipe: Recipe) -> None:
+        """Copies the weights into a network that is not placed yet.
 
-        Returns:
-            How many tensors were copied.
+        Those of the layers; where the recipe goes on with the objective, those of the neck and
+        the head too.
 
         Raises:
-            InputError: If the layers are not the same.
+            InputError: If these are not the same.
         """
-        theirs = {k: v for k, v in self.model.network.state_dict().items() if k.startswith(LAYERS)}
-        own = {k: v for k, v in network.state_dict().items() if k.startswith(LAYERS)}
+        parts = LAYERS_AND_HEAD if self._goes_on(recipe) else LAYERS
+        theirs = {k: v for k, v in self.model.network.state_dict().items() if k.startswith(parts)}
+        own = {k: v for k, v in network.state_dict().items() if k.startswith(parts)}
         for name in sorted(own.keys() | theirs.keys()):
             ours, given = own.get(name), theirs.get(name)
             if ours is None or given is None or ours.shape != given.shape:
                 raise InputError(
                     f"start: {self.directory.path} has {_shown(given)} for {name}, but the model "
-                    f"has {_shown(ours)}; leave model out to take its layers, or make them equal"
+                    f"has {_shown(ours)}; leave model out to take what it has, or make them equal"
                 )
             ours.copy_(given)
-        return len(own)
 
 
 def start_of(recipe: Recipe) -> Start | None:

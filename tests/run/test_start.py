@@ -1,4 +1,4 @@
-"""Runs that start from another one: its layers and tokenizer, a new head."""
+"""Runs that start from another one: its layers and tokenizer, a head that is new or goes on."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from run_support import small, weights
 
 import luthier
 from luthier.checkpoint.document import sealed, unsealed
+from luthier.data.purpose import Special
+from luthier.data.text.tokenizer_training import WordsSpec, train_tokenizer
 from luthier.errors import InputError
 from luthier.recipe import Recipe
 from luthier.run.check import check_recipe
@@ -140,6 +142,71 @@ def test_layers_that_learned_no_positions_read_texts_of_any_length(
     luthier.train(given, out=tmp_path / "run")
     resolved = RunDirectory(tmp_path / "run").read_resolved()
     assert plain(resolved.data)["context"] == 64
+
+
+STILL = {"kind": "adam", "learning_rate": 1e-9}
+NECK: dict[str, Any] = {"neck": [{"kind": "dense", "width": 8, "activation": "gelu"}]}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [{}, {"head": "tied"}, NECK | {"head": {"tied": True, "bias": True}}],
+    ids=["auto", "tied", "neck"],
+)
+def test_the_same_objective_goes_on_with_its_head(
+    world: Path, tmp_path: Path, head: dict[str, Any]
+) -> None:
+    """It is as good at its first step as the start was at its last one."""
+    learning = {"optimizer": {"kind": "adam", "learning_rate": 0.05}, "training.steps": 30}
+    first = masked(world).with_values({"model": {"layers": LAYERS} | head} | learning)
+    began = luthier.train(first, out=tmp_path / "first")
+    given = first.with_values({"optimizer": STILL, "model": None, "start": str(tmp_path / "first")})
+    data = plain(given.data)
+    del data["tokenizer"]
+    given = given.with_values({"data": data})
+    again = luthier.train(given, out=tmp_path / "again")
+    before, after = weights(tmp_path / "first"), weights(tmp_path / "again")
+    assert before.keys() == after.keys()
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
+    assert again.evaluate()[1].loss.value == pytest.approx(began.evaluate()[1].loss.value, abs=1e-4)
+    told = RunDirectory(tmp_path / "again").resolved.read_text()
+    assert "its layers, neck and head go on" in told
+    assert "the layers, neck and head that start has" in told
+
+
+def test_another_objective_or_task_has_a_new_head(world: Path, tmp_path: Path) -> None:
+    layers = [LAYERS[0], LAYERS[1] | {"causal": True}]
+    text = (world / "text.txt").read_text()
+    specials: tuple[Special, ...] = ("pad", "first", "separator", "mask", "end")
+    tokenizer = train_tokenizer(WordsSpec(least=1), [text], specials=specials)
+    (tmp_path / "tokenizer.json").write_text(tokenizer.to_json())
+    file = {"kind": "file", "path": str(tmp_path / "tokenizer.json")}
+    luthier.train(masked(world, layers).with_values({"data.tokenizer": file}), out=tmp_path / "1st")
+    written = masked(world).with_values({"task.objective": "next_token", "optimizer": STILL})
+    for name, given in (("tuned", tuned(world, "")), ("written", written)):
+        start = {"start": str(tmp_path / "1st"), "model": None, "data.tokenizer": "auto"}
+        luthier.train(given.with_values(start), out=tmp_path / name)
+        told = RunDirectory(tmp_path / name).resolved.read_text()
+        assert "its layers go on, the head is new" in told
+    before, after = weights(tmp_path / "1st"), weights(tmp_path / "written")
+    head = "head.0.linear.weight"
+    assert before[head].shape == after[head].shape
+    assert not torch.allclose(before[head], after[head], atol=1e-3)
+
+
+def test_a_head_that_does_not_go_on_is_refused(world: Path, tmp_path: Path) -> None:
+    given = masked(world).with_values(
+        {
+            "start": str(world / "start"),
+            "data.tokenizer": "auto",
+            "model": {"layers": [LAYERS[0] | {"positions": 16}, LAYERS[1]], "head": "tied"},
+        }
+    )
+    words = (
+        r"has a tensor .* for head\.0\.linear\.weight, but the model has nothing; leave model out"
+    )
+    with pytest.raises(InputError, match=words):
+        luthier.train(given, out=tmp_path / "run")
 
 
 def test_the_name_of_a_run(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
