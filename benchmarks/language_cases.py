@@ -97,6 +97,11 @@ def _keras(backend: str, script: str) -> tuple[str, ...]:
 
 
 _GPT: Table = {
+    harness.OURS: (
+        "luthier",
+        ("luthier_gpt.py",),
+        {**_BOTH, "bf16 compile": (*_BF16, _COMPILE)},
+    ),
     "hf_trainer": (
         "hf_trainer",
         ("language_hf_gpt.py",),
@@ -134,9 +139,11 @@ _GPT: Table = {
     ),
 }
 
-# To the same loss each peer goes once or twice: in its fastest precision, and without the
-# compiling too where that has to be earned back.
+# To the same loss each goes once or twice: in its fastest precision, and without the compiling too
+# where that has to be earned back. Each has its own usual settings; luthier, which may choose, has
+# those of `peers/luthier_gpt.py`.
 _LOSS = {
+    harness.OURS: ("bf16", "bf16 compile"),
     "hf_trainer": ("bf16", "bf16 compile"),
     "litgpt": ("bf16-mixed compile",),
     "nanogpt": ("fp32", "fp32 compile"),
@@ -147,6 +154,11 @@ _LOSS = {
 }
 
 _LSTM: Table = {
+    harness.OURS: (
+        "luthier",
+        ("luthier_texts.py", "--lstm"),
+        _BOTH,
+    ),
     "keras_tensorflow": (
         "keras_tensorflow",
         _keras("tensorflow", "language_lstm_keras.py"),
@@ -162,10 +174,12 @@ _LSTM: Table = {
 }
 
 
-def _bert(*kinds: str, keras: str) -> Table:
-    """Hugging Face's ways to batch, and the one of KerasHub."""
+def _bert(*kinds: str, rest: str) -> Table:
+    """By Hugging Face's ways to batch; `rest` is what the others are asked for."""
     tensorflow = _keras("tensorflow", "language_bert_keras.py")
+    others = {name: (*arguments, "--kind", rest) for name, arguments in _BOTH.items()}
     return {
+        harness.OURS: ("luthier", ("luthier_texts.py",), others),
         "hf_trainer": (
             "hf_trainer",
             ("language_bert_hf.py",),
@@ -178,7 +192,7 @@ def _bert(*kinds: str, keras: str) -> Table:
         "keras_hub_tensorflow": (
             "keras_hub_tensorflow",
             tensorflow,
-            {name: (*arguments, "--kind", keras) for name, arguments in _BOTH.items()},
+            others,
         ),
     }
 
@@ -208,6 +222,7 @@ _DECODING_ONE: Table = {
 }
 
 _PACKING: Table = {
+    harness.OURS: ("luthier", ("luthier_packing.py",), {"bf16": (*_BF16, "--kind", "packed")}),
     "hf_trainer": (
         "hf_trainer",
         ("language_hf_packing.py",),
@@ -252,7 +267,11 @@ CONTESTS = (
         name="loss_5m",
         unit="tokens/s",
         table={
-            peer: (environment, command, {name: variants[name] for name in _LOSS[peer]})
+            peer: (
+                environment,
+                (*command, *(("--tuned",) if peer == harness.OURS else ())),
+                {name: variants[name] for name in _LOSS[peer]},
+            )
             for peer, (environment, command, variants) in _GPT.items()
         },
         full=_steps(12, 50, "--kind", "5m", "--every-chunk"),
@@ -272,7 +291,7 @@ CONTESTS = (
     Contest(
         name="bert_equal",
         unit="sequences/s",
-        table=_bert("equal", keras="equal"),
+        table=_bert("equal", rest="equal"),
         full=_steps(4, 5),
         quick=_steps(2, 1),
         ceiling="bert",
@@ -280,7 +299,7 @@ CONTESTS = (
     Contest(
         name="bert_real",
         unit="sequences/s",
-        table=_bert("real_padded", "real_grouped", keras="real"),
+        table=_bert("real_padded", "real_grouped", rest="real"),
         full=_steps(2, 32),
         quick=_steps(2, 1),
         ceiling="bert",
