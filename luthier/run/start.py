@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from luthier.data.images import ImagesSpec
+from luthier.data.text.inputs import TextInputs
+from luthier.data.text.labelled import LabelledSpec
 from luthier.errors import InputError, Problem, SpecError
 from luthier.model.blocks import Block
 from luthier.model.blocks.tokens import TokensSpec
@@ -63,6 +65,10 @@ class Start:
             made.append(
                 Decision(place="data.tokenizer", value=value, reason="the one that start has")
             )
+        if isinstance(recipe.data, LabelledSpec) and recipe.data.first == "auto":
+            assert isinstance(self.model.inputs, TextInputs), "a network that reads tokens"
+            framed = self.model.inputs.form.framed
+            made.append(Decision(place="data.first", value=framed, reason=_framing(framed)))
         if recipe.model is None:
             what = "layers, neck and head" if goes_on else "layers"
             value = plain(self._model(with_head=goes_on))
@@ -142,6 +148,11 @@ def start_of(recipe: Recipe) -> Start | None:
     directory = find_run(recipe.start)
     directory.must_be_finished()
     return Start(directory, read_model(directory.model))
+
+
+def _framing(framed: bool) -> str:
+    how = "between a first token and a separator" if framed else "without a first token"
+    return f"start learned from texts {how}"
 
 
 def _shown(tensor: torch.Tensor | None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from run_support import small, weights
@@ -20,6 +21,7 @@ from luthier.recipe import Recipe
 from luthier.run.check import check_recipe
 from luthier.run.design import design_recipe
 from luthier.run.directory import RunDirectory
+from luthier.run.reading import read
 from luthier.run.start import start_of
 from luthier.spec import plain
 
@@ -207,6 +209,37 @@ def test_a_head_that_does_not_go_on_is_refused(world: Path, tmp_path: Path) -> N
     )
     with pytest.raises(InputError, match=words):
         luthier.train(given, out=tmp_path / "run")
+
+
+def test_texts_are_framed_as_the_start_learned_them(world: Path, tmp_path: Path) -> None:
+    """A text has the same tokens, whether it is a document to fill in or has a class."""
+    text = "the cat saw the sea"
+    given = masked(world).with_values({"data.split.validation": 0})
+    learned = read(given).prepared.train
+    rows = learned.read(np.arange(len(learned)), epoch=0).tokens_BS.flatten().tolist()
+    luthier.train(tuned(world, world / "start"), out=tmp_path / "run")
+    run = luthier.load(tmp_path / "run")
+    [own] = run.inputs.samples([text], 0).texts
+    names = [run.inputs.tokenizer.token_text(token) for token in own.tokens]
+    assert names[0] == "<|first|>"
+    assert names[-1] == "<|separator|>"
+    size = len(names)
+    assert any(rows[at : at + size] == own.tokens.tolist() for at in range(len(rows)))
+    directory = RunDirectory(tmp_path / "run")
+    assert plain(directory.read_resolved().data)["first"] is True
+    told = "start learned from texts between a first token and a separator"
+    assert told in directory.resolved.read_text()
+
+
+def test_framing_may_be_said(world: Path, tmp_path: Path) -> None:
+    luthier.train(tuned(world, world / "start", data={"first": False}), out=tmp_path / "bare")
+    luthier.train(tuned(world, tmp_path / "bare"), out=tmp_path / "again")
+    for name in ("bare", "again"):
+        run = luthier.load(tmp_path / name)
+        [own] = run.inputs.samples(["the cat"], 0).texts
+        assert len(own.tokens) == 2
+    told = RunDirectory(tmp_path / "again").resolved.read_text()
+    assert "start learned from texts without a first token" in told
 
 
 def test_the_name_of_a_run(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,8 @@ class ConllSpec(TextsSpec):
     """What divides new texts into words, as these were: spaces, ends (signs at a word's ends are
     words), signs (each sign is a word), characters."""
     first: bool | Auto = "auto"
-    """Whether a token that stands for the whole text goes before it; auto: if the task asks."""
+    """Whether a token that stands for the whole text goes before it, and a separator behind it;
+    auto: as the start of the run had it, else if the task asks."""
     cut: CutOff = "end"
     """What is cut off of a text that is longer than the context."""
 

@@ -39,7 +39,8 @@ class TextLinesSpec(TextsSpec):
     classes: Many[str] | Auto = "auto"
     """The names of the classes, in the order of their numbers."""
     first: bool | Auto = "auto"
-    """Whether a token that stands for the whole text goes before it; auto: if the task asks."""
+    """Whether a token that stands for the whole text goes before it, and a separator behind it;
+    auto: as the start of the run had it, else if the task asks."""
     cut: CutOff = "end"
     """What is cut off of a text that is longer than the context."""
 
