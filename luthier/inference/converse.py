@@ -16,7 +16,7 @@ class Conversation:
     Args:
         placed: A language network, where it runs.
         tokenizer: Its tokenizer.
-        spec: How the network's turns are written.
+        spec: How the network's turns are written; each draws numbers of its own.
     """
 
     def __init__(self, placed: Placed, tokenizer: Tokenizer, spec: SamplingSpec) -> None:
@@ -24,6 +24,7 @@ class Conversation:
         self._placed = placed
         self._tokenizer = tokenizer
         self._spec = spec
+        self._turns = 0
 
     def say(self, text: str, told: Told | None = None) -> str:
         """Adds `text`, and what the network writes after it, which is returned.
@@ -32,8 +33,11 @@ class Conversation:
             InputError: If the text so far is empty, and no token begins a document.
         """
         self.text += text
-        written = write_on(self._placed, self._tokenizer, [self._end()], self._spec, told)[0]
+        [written] = write_on(
+            self._placed, self._tokenizer, [self._end()], self._spec, told, first=self._turns
+        )
         self.text += written.text + "\n"
+        self._turns += 1
         return written.text
 
     def _end(self) -> list[int]:

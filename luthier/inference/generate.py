@@ -136,6 +136,7 @@ def write_on(
     rows: Sequence[Sequence[int]],
     spec: SamplingSpec,
     told: Told | None = None,
+    first: int = 0,
 ) -> list[Writing]:
     """Continues rows of tokens.
 
@@ -145,6 +146,7 @@ def write_on(
         rows: At least a token each, and no more than the network's context.
         spec: How.
         told: Is told the text while it is written.
+        first: The number that the first row draws by, the next one by the next.
     """
     end = tokenizer.special("end")
     written = [
@@ -159,7 +161,7 @@ def write_on(
     was_training = network.training
     network.eval()
     try:
-        _write(placed, written, spec, told)
+        _write(placed, written, _sampler(placed, written, spec, first), told)
     finally:
         network.train(was_training)
     return [row.writing for row in written]
@@ -181,14 +183,21 @@ class _Row:
             told(self.number, text)
 
 
-def _write(placed: Placed, rows: list[_Row], spec: SamplingSpec, told: Told | None) -> None:
+def _sampler(placed: Placed, rows: Sequence[_Row], spec: SamplingSpec, first: int) -> Sampler:
+    """What draws for the rows, and has seen what they hold."""
+    assert isinstance(placed.network, Network)
+    vocab = placed.network.gives.shape[-1]
+    sampler = Sampler(spec, len(rows), vocab, placed.device, first)
+    for row in rows:
+        sampler.see(row.number, torch.tensor(row.window, device=placed.device))
+    return sampler
+
+
+def _write(placed: Placed, rows: list[_Row], sampler: Sampler, told: Told | None) -> None:
     """Writes the rows to their ends."""
     context, network = context_of(placed), placed.network
     assert isinstance(network, Network)
-    sampler = Sampler(spec, len(rows), network.gives.shape[-1], placed.device)
-    for row in rows:
-        sampler.see(row.number, torch.tensor(row.window, device=placed.device))
-    room = min(context, max(len(row.window) for row in rows) + spec.max_tokens)
+    room = min(context, max(len(row.window) for row in rows) + sampler.spec.max_tokens)
     scores_BV, state = _read(placed, rows, room)
     while True:
         chosen_B = sampler.choose(scores_BV)

@@ -78,12 +78,15 @@ class Sampler:
         rows: B.
         vocab: V.
         device: Where the scores are.
+        first: The number of the first row: each draws by its own.
     """
 
-    def __init__(self, spec: SamplingSpec, rows: int, vocab: int, device: torch.device) -> None:
+    def __init__(
+        self, spec: SamplingSpec, rows: int, vocab: int, device: torch.device, first: int = 0
+    ) -> None:
         self.spec = spec
         # Of each row its own, by the row's number: what is beside it draws nothing from it.
-        self._dice = [random.Random(f"{spec.seed} {row}") for row in range(rows)]
+        self._dice = [random.Random(f"{spec.seed} {first + row}") for row in range(rows)]
         penalised = spec.repetition_penalty != 1
         self._seen_BV = (
             torch.zeros(rows, vocab, dtype=torch.bool, device=device) if penalised else None

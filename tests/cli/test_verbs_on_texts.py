@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from command import Command
 
 import luthier as package
+from luthier.cli.generate import chat, generate
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, text: str | bytes) -> None:
@@ -204,6 +207,20 @@ class TestChat:
         )
         wanted = [conversation.say(f"{line}\n") for line in ("the cat", "a dog")]
         assert outcome.out == "".join(f"{text}\n" for text in wanted)
+
+    def test_every_way_to_draw(self, luthier: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+        def named(verb: Callable[..., None]) -> set[str]:
+            return set(inspect.signature(verb).parameters)
+
+        assert named(chat) == named(generate) - {"prompt", "json"}
+        drawing = {"max_tokens": 5, "temperature": 3.0, "seed": 3, "repetition_penalty": 1.5}
+        drawing |= {"top_k": 6, "top_p": 0.9, "min_p": 0.01}
+        given = [f"--{name.replace('_', '-')}={value}" for name, value in drawing.items()]
+        typed(monkeypatch, "the cat\n")
+        outcome = luthier("chat", "tales", *given)
+        assert outcome.code == 0, outcome.err
+        wanted = package.load("tales").converse(drawing | {"stop": ["\n"]}).say("the cat\n")
+        assert outcome.out == f"{wanted}\n"
 
     def test_the_end_of_what_is_typed(
         self, luthier: Command, monkeypatch: pytest.MonkeyPatch

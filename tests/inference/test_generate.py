@@ -24,6 +24,7 @@ from luthier.errors import InputError
 from luthier.inference.converse import Conversation
 from luthier.inference.generate import generate, prompt_tokens
 from luthier.inference.sampling import SamplingSpec
+from luthier.model.blueprint import Network
 from luthier.model.stream import State
 
 PROMPTS = ("the fox", "a", "", "the dog met a fox!", "床前明")
@@ -177,6 +178,21 @@ def test_a_conversation_is_one_text() -> None:
     assert conversation.text == f"the{first}\nfox{second}\n"
     [all_of_it] = generate(placed, CHARACTERS, [f"the{first}\nfox"], spec)
     assert second == all_of_it.text
+
+
+def test_each_turn_draws_numbers_of_its_own() -> None:
+    """The same numbers at every turn would write the same words after the same words."""
+    flat = writer()
+    assert isinstance(flat.network, Network)
+    for parameter in flat.network.head.parameters():
+        torch.nn.init.zeros_(parameter)  # all tokens are as likely, whatever was read
+    spec = SamplingSpec(max_tokens=12, seed=5)
+    first, again = (Conversation(flat, CHARACTERS, spec) for _ in range(2))
+    turns = [first.say("the") for _ in range(3)]
+    assert len(set(turns)) == 3
+    assert turns == [again.say("the") for _ in range(3)]
+    other = Conversation(flat, CHARACTERS, SamplingSpec(max_tokens=12, seed=6))
+    assert not {other.say("the") for _ in range(3)} & set(turns)
 
 
 def test_a_conversation_longer_than_the_context() -> None:
