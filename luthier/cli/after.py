@@ -109,7 +109,7 @@ def _given(finished: FinishedRun, inputs: list[str]) -> list[Path] | list[str | 
 
 def _print_metrics(title: str, evaluation: Evaluation) -> None:
     rows: list[Any] = [
-        (name, f"{metric.value:.4f}", f"{metric.low:.4f} to {metric.high:.4f}", f"{metric.n:,}")
+        (name, f"{metric.value:.4f}", metric.interval_text(), f"{metric.n:,}")
         for name, metric in evaluation.metrics.items()
     ]
     heads = ("metric", "value", "95 % interval", "examples")

@@ -122,6 +122,4 @@ def _share(part: int, whole: int) -> Metric | None:
 def _f1(hits: int, union: int) -> Metric | None:
     if not union:
         return None
-    share = wilson(hits, union)
-    value, low, high = (2 * x / (1 + x) for x in (share.value, share.low, share.high))
-    return Metric(value=value, low=low, high=high, n=union)
+    return wilson(hits, union).mapped(lambda x: 2 * x / (1 + x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +17,31 @@ class Metric:
     """A value measured on a finite sample, and the 95 % confidence interval around it."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    """None, as `high` is, where nothing is known of the spread: of a lone example."""
+    high: float | None
     n: int
     """Examples that the value was measured on."""
 
-    def to_json(self) -> dict[str, float | int]:
-        """As `evaluate --json` prints it."""
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """From low to high; none where it is not known."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    def mapped(self, rising: Callable[[float], float]) -> Metric:
+        """A rising function of it: its bounds are those of what it is a function of."""
+        low, high = (None, None) if self.interval is None else map(rising, self.interval)
+        return Metric(value=rising(self.value), low=low, high=high, n=self.n)
+
+    def interval_text(self) -> str:
+        """`0.9521 to 0.9943`, or `no interval`."""
+        if self.interval is None:
+            return "no interval"
+        low, high = self.interval
+        return f"{low:.4f} to {high:.4f}"
+
+    def to_json(self) -> dict[str, float | int | None]:
+        """As `evaluate --json` prints it; `low` and `high` are null where they are not known."""
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
 
 
@@ -55,7 +74,7 @@ def wilson(successes: int, n: int) -> Metric:
 def mean(values: np.ndarray, *, floor: float = -math.inf) -> Metric:
     """The mean of `values`, with ± 1.96 standard errors around it.
 
-    A lone value says nothing of its spread: the interval is the value itself.
+    A lone value says nothing of its spread: it has no interval.
 
     Args:
         values: `(N,)`.
@@ -64,7 +83,9 @@ def mean(values: np.ndarray, *, floor: float = -math.inf) -> Metric:
     n = len(values)
     assert n > 0, "a mean of nothing"
     value = float(np.mean(values, dtype=np.float64))
-    half = Z95 * float(np.std(values, ddof=1, dtype=np.float64)) / math.sqrt(n) if n > 1 else 0.0
+    if n == 1:
+        return Metric(value=value, low=None, high=None, n=n)
+    half = Z95 * float(np.std(values, ddof=1, dtype=np.float64)) / math.sqrt(n)
     return Metric(value=value, low=max(value - half, floor), high=value + half, n=n)
 
 
@@ -79,7 +100,8 @@ def resampled(
     """`value` with the 95 % interval of a bootstrap, shifted by the bootstrap's own bias.
 
     The resamples of a biased statistic, such as a calibration error, lie around another centre
-    than the value; their spread still tells how much the value would vary.
+    than the value; their spread still tells how much the value would vary. All resamples of a
+    lone example are alike, so that it has no interval.
 
     Args:
         value: The statistic of the sample.
@@ -92,6 +114,8 @@ def resampled(
         Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13 (percentiles),
         with the mean of the draws moved onto the value.
     """
+    if n == 1:
+        return Metric(value=value, low=None, high=None, n=n)
     low, high = np.quantile(draws, (0.025, 0.975)) + (value - np.mean(draws))
     # The mean of very skew draws can lie outside of their own percentiles.
     low, high = min(float(low), value), max(float(high), value)

@@ -39,13 +39,11 @@ def language_metrics(columns: Mapping[str, np.ndarray]) -> dict[str, Metric]:
     """
     nats, targets = columns["nats"], columns["targets"]
     loss = ratio(nats, targets, floor=0.0)
-    metrics = {"loss": loss, "perplexity": _exponential(loss)}
+    metrics = {"loss": loss, "perplexity": loss.mapped(_exponential)}
     if "bytes" in columns:
         metrics["bits_per_byte"] = ratio(nats / math.log(2), columns["bytes"], floor=0.0)
     return metrics | {"accuracy": share(columns["correct"], targets)}
 
 
-def _exponential(metric: Metric) -> Metric:
-    """Of a rising function, the bounds are those of what it is a function of."""
-    value, low, high = (math.exp(min(x, LARGEST)) for x in (metric.value, metric.low, metric.high))
-    return Metric(value=value, low=low, high=high, n=metric.n)
+def _exponential(x: float) -> float:
+    return math.exp(min(x, LARGEST))

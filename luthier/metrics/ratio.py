@@ -19,8 +19,11 @@ def ratio(
     """`sum(parts) / sum(wholes)`, with ± 1.96 standard errors around it.
 
     Examples are what was drawn at random, not what they hold: the tokens of a text hang together,
-    so that an interval from the number of tokens would be far too narrow. Of nothing, the ratio
-    is 0.
+    so that an interval from the number of tokens would be far too narrow. One from the number of
+    examples is still too narrow where these hang together too, as the rows that a long document
+    is cut into do: of few documents, it says how the value varies between rows, and not between
+    documents. A lone example that holds something says nothing of the spread: it has no interval.
+    Of nothing, the ratio is 0.
 
     Args:
         parts: `(N,)`, such as the loss summed over the tokens of each row.
@@ -39,13 +42,11 @@ def ratio(
     assert n > 0, "a ratio of nothing"
     parts, wholes = parts.astype(np.float64), wholes.astype(np.float64)
     whole = float(wholes.sum())
-    if whole == 0:
-        return Metric(value=0.0, low=0.0, high=0.0, n=n)
-    value = float(parts.sum()) / whole
-    half = 0.0
-    if n > 1:
-        rest = parts - value * wholes
-        half = Z95 * math.sqrt(float(rest @ rest) * n / (n - 1)) / whole
+    value = float(parts.sum()) / whole if whole else 0.0
+    if np.count_nonzero(wholes) < 2:
+        return Metric(value=value, low=None, high=None, n=n)
+    rest = parts - value * wholes
+    half = Z95 * math.sqrt(float(rest @ rest) * n / (n - 1)) / whole
     return Metric(value=value, low=max(value - half, floor), high=min(value + half, ceiling), n=n)
 
 

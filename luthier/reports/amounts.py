@@ -26,7 +26,10 @@ def percent(share: float, decimals: int = 1) -> str:
 
 def decimals_of(metric: Metric) -> int:
     """The decimals of a percentage that say something, by the width of its interval."""
-    return 1 if metric.high - metric.low >= 0.01 else 2
+    if metric.interval is None:
+        return 1
+    low, high = metric.interval
+    return 1 if high - low >= 0.01 else 2
 
 
 def signed_points(difference: float, decimals: int = 2) -> str:

@@ -174,7 +174,8 @@ def _tests(
             rows.append((who, shift))
             continue
         test, gap = found.accuracy, found.accuracy.difference
-        width = f"{signed_points(gap.low)} to {signed_points(gap.high)}"
+        assert gap.interval is not None, "a difference of shares has one, of any number"
+        width = " to ".join(signed_points(end) for end in gap.interval)
         split = f"{count(test.only_second)} : {count(test.only_first)}"
         points = tag("span", signed_points(gap.value), tag("small", width))
         rows.append((who, points, split, p_value(adjusted[first, second]), shift))

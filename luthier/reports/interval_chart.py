@@ -47,10 +47,13 @@ def dot_chart(rows: Sequence[Row], title: str, show: Callable[[float], str]) -> 
         title: What is shown, for people who do not see it.
         show: A value in words.
     """
-    low = min(row.metric.low for row in rows)
-    high = max(row.metric.high for row in rows)
+    shown = [x for row in rows for x in (row.metric.value, *(row.metric.interval or ()))]
     return _chart(
-        rows, title, show, lambda start, stop: scale_of(low, high, start, stop), bars=False
+        rows,
+        title,
+        show,
+        lambda start, stop: scale_of(min(shown), max(shown), start, stop),
+        bars=False,
     )
 
 
@@ -93,14 +96,16 @@ def _axis(x: Scale, height: float, show: Callable[[float], str]) -> Iterator[Mar
 
 def _row(row: Row, x: Scale, middle: float, *, bars: bool) -> Iterator[Markup]:
     metric = row.metric
-    low, value, high = x(metric.low), x(metric.value), x(metric.high)
+    value = x(metric.value)
     if bars:
         wide = max(value - x.start, 0.5)
         bar = {"x": x.start, "y": middle - THICK / 2, "width": wide, "height": THICK, "rx": 2.0}
         yield tag(f"rect.bar.{row.style}", at=bar)
-    at = {"x1": low, "x2": high, "y1": middle, "y2": middle}
-    yield tag("line.whisker", at=at)
-    for end in (low, high):
-        yield tag("line.whisker", at={"x1": end, "x2": end, "y1": middle - 4, "y2": middle + 4})
+    if metric.interval is not None:
+        low, high = (x(end) for end in metric.interval)
+        at = {"x1": low, "x2": high, "y1": middle, "y2": middle}
+        yield tag("line.whisker", at=at)
+        for end in (low, high):
+            yield tag("line.whisker", at={"x1": end, "x2": end, "y1": middle - 4, "y2": middle + 4})
     if not bars:
         yield tag(f"circle.mark.{row.style}", at={"cx": value, "cy": middle, "r": 4.5})

@@ -33,10 +33,13 @@ class Quantity:
 
     def interval(self, metric: Metric) -> str:
         """The interval: `96.0 to 99.1 %`."""
+        if metric.interval is None:
+            return "of a lone example, no interval"
+        low, high = metric.interval
         if not self.is_share:
-            return f"{number(metric.low)} to {number(metric.high)}"
+            return f"{number(low)} to {number(high)}"
         decimals = decimals_of(metric)
-        return f"{100 * metric.low:.{decimals}f} to {percent(metric.high, decimals)}"
+        return f"{100 * low:.{decimals}f} to {percent(high, decimals)}"
 
 
 _KNOWN = {

@@ -72,7 +72,8 @@ def _dot(found: Bin, x: Scale, y: Scale) -> Iterator[Markup]:
         f"{count(metric.n)} examples with confidence {percent(found.confidence)}: "
         f"{percent(metric.value)} right"
     )
-    at = {"x1": place, "x2": place, "y1": y(metric.low), "y2": y(metric.high)}
-    yield tag("line.whisker", at=at)
+    if metric.interval is not None:
+        low, high = metric.interval
+        yield tag("line.whisker", at={"x1": place, "x2": place, "y1": y(low), "y2": y(high)})
     at = {"cx": place, "cy": y(metric.value), "r": 4.5}
     yield tag("circle.mark.validation", tag("title", said), at=at)

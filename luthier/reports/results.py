@@ -92,8 +92,11 @@ def _classes(details: ClassificationDetails) -> Section:
 def _score(metric: Metric | None) -> Markup:
     if metric is None:
         return tag("span.none", "–")
-    low, high = 100 * metric.low, 100 * metric.high
-    return tag("span", f"{100 * metric.value:.1f}", tag("small", f"{low:.0f} to {high:.0f}"))
+    value = f"{100 * metric.value:.1f}"
+    if metric.interval is None:
+        return tag("span", value)
+    low, high = metric.interval
+    return tag("span", value, tag("small", f"{100 * low:.0f} to {100 * high:.0f}"))
 
 
 def _confusion(data: ReportData, details: ClassificationDetails) -> Section:

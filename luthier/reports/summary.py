@@ -19,14 +19,17 @@ def summary(data: ReportData) -> str:
     scale = 100 if what.is_share else 1
     title = what.title.lower() if what.title[1:].islower() else what.title
     reached = f"{what.value(metric)} {title}" if what.is_share else f"{title} {what.value(metric)}"
-    low, high = (
-        f"{scale * bound:.{decimals}f}" if what.is_share else what.show(bound)
-        for bound in (metric.low, metric.high)
-    )
+    within = "of which there is no interval"
+    if metric.interval is not None:
+        low, high = (
+            f"{scale * bound:.{decimals}f}" if what.is_share else what.show(bound)
+            for bound in metric.interval
+        )
+        within = f"{CONFIDENCE} interval {low} to {high}"
     examples = plural(metric.n, data.example_noun).split(" ", 1)
     return (
         f"{data.name}: {reached} on {examples[0]} {data.split} {examples[1]} "
-        f"({CONFIDENCE} interval {low} to {high}), "
+        f"({within}), "
         f"trained in {seconds(data.timing.seconds)} on {hardware(data)}."
     )
 

@@ -56,7 +56,7 @@ def model_card(recipe: Recipe, prepared: Prepared, evaluation: Evaluation, split
         ],
     }
     rows = [
-        f"| {name} | {metric.value:.4f} | {metric.low:.4f} to {metric.high:.4f} |"
+        f"| {name} | {metric.value:.4f} | {metric.interval_text()} |"
         for name, metric in evaluation.metrics.items()
     ]
     lines = [

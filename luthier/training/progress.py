@@ -130,7 +130,7 @@ def evaluated_text(event: Evaluated) -> str:
     loss = "" if headline == "loss" else f", loss {event.loss.value:.4f}"
     said = (
         f"epoch {round(event.epoch, 2):g}: validation {headline} {metric.value:.4f} "
-        f"({metric.low:.4f} to {metric.high:.4f}){loss}{best}"
+        f"({metric.interval_text()}){loss}{best}"
     )
     samples = (f"{prompt}{text}\n" for prompt, text in event.samples.items())
     return "\n".join([said, *samples])

@@ -71,7 +71,8 @@ def test_any_input(pairs: list[tuple[float, bool]]) -> None:
     probability = np.array([pair[0] for pair in pairs])
     correct = np.array([pair[1] for pair in pairs])
     found = calibration_error(probability, correct)
-    assert 0 <= found.low <= found.value <= found.high <= 1
+    low, high = found.interval or (found.value, found.value)
+    assert 0 <= low <= found.value <= high <= 1
     bins = reliability_bins(probability, correct)
     assert sum(one.accuracy.n for one in bins) == len(pairs)
     for one in bins:

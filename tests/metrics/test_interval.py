@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 
@@ -81,7 +82,21 @@ def test_mean_by_hand() -> None:
     assert found.value == 2.5
     assert math.isclose(found.high - 2.5, Z95 * math.sqrt(5 / 3 / 4))
     assert mean(np.array([0.0, 9.0]), floor=0.0).low == 0.0
-    assert mean(np.array([7.0])) == Metric(value=7.0, low=7.0, high=7.0, n=1)
+
+
+def test_a_lone_example_has_no_interval() -> None:
+    """One of no width would be certainty."""
+    for found in (mean(np.array([7.0])), resampled(7.0, np.full(9, 7.0), 1)):
+        assert found == Metric(value=7.0, low=None, high=None, n=1)
+        assert found.interval is None
+        assert found.interval_text() == "no interval"
+        assert Metric(**json.loads(json.dumps(found.to_json()))) == found
+    assert wilson(1, 1).interval is not None
+
+
+def test_a_rising_function_maps_the_bounds() -> None:
+    assert wilson(3, 4).mapped(math.exp).interval == tuple(map(math.exp, wilson(3, 4).interval))
+    assert mean(np.array([2.0])).mapped(math.exp) == mean(np.array([math.exp(2.0)]))
 
 
 @given(

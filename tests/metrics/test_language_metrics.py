@@ -52,5 +52,11 @@ def test_without_bytes_there_are_none_of_them() -> None:
     assert list(language_metrics(given)) == ["loss", "perplexity", "accuracy"]
 
 
+def test_a_lone_row_has_no_intervals() -> None:
+    found = language_metrics(columns(n=1))
+    assert all(metric.interval is None for metric in found.values())
+    assert found["perplexity"].value == pytest.approx(math.exp(found["loss"].value))
+
+
 def test_a_loss_beyond_all_bounds_has_a_perplexity() -> None:
     assert math.isfinite(language_metrics(columns(scale=1e5))["perplexity"].high)

@@ -56,9 +56,15 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
 def test_bounds() -> None:
     found = ratio(np.array([0.0, 0.0, 9.0]), np.array([1, 1, 1]), floor=0.0, ceiling=3.5)
     assert (found.low, found.high) == (0.0, 3.5)
-    assert ratio(np.array([2.0]), np.array([4])).low == 0.5
-    nothing = ratio(np.zeros(3), np.zeros(3))
-    assert (nothing.value, nothing.low, nothing.high) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("wholes", [[4], [0, 4, 0], [0, 0]])
+def test_a_lone_example_has_no_interval(wholes: list[int]) -> None:
+    """Those that hold nothing tell nothing, too."""
+    found = ratio(np.array(wholes) / 2, np.array(wholes))
+    assert found.value == (0.5 if sum(wholes) else 0.0)
+    assert found.interval is None
+    assert ratio(np.array([2.0, 1.0]), np.array([4, 4])).interval is not None
 
 
 def test_no_mistakes_is_not_certainty() -> None:
@@ -71,4 +77,5 @@ def test_no_mistakes_is_not_certainty() -> None:
 def test_intervals_hold_their_values(pairs: list[tuple[int, int]]) -> None:
     right = np.array([min(pair) for pair in pairs])
     found = share(right, np.array([max(pair) for pair in pairs]))
-    assert 0 <= found.low <= found.value <= found.high <= 1
+    low, high = found.interval or (found.value, found.value)
+    assert 0 <= low <= found.value <= high <= 1

@@ -16,6 +16,7 @@ from PIL import Image
 
 from luthier.metrics.interval import wilson
 from luthier.reports import markup
+from luthier.reports.comparison_report import comparison_report
 from luthier.reports.confusion_table import confusion_table, frequent_confusions, shown_classes
 from luthier.reports.data import Curve, ReportData
 from luthier.reports.mistakes import picture_tag, shown_ids
@@ -83,6 +84,17 @@ def test_a_headline_that_is_no_share(make_run: Make) -> None:
     run = replace(run, evaluation=replace(run.evaluation, headline="log_loss"))
     said = summary(run)
     assert said.startswith(f"digits: log loss {quantity('log_loss').value(loss)} on 360 test")
+
+
+def test_values_without_an_interval(make_run: Make, make_columns: Make) -> None:
+    """A lone example has none, and the page says so in place of a width of zero."""
+    run = make_run(make_columns(examples=1, wrong=0))
+    run = replace(run, evaluation=replace(run.evaluation, headline="log_loss"))
+    assert run.evaluation.metrics["log_loss"].interval is None
+    assert "on 1 test image (of which there is no interval), trained" in summary(run)
+    assert "of a lone example, no interval" in Page(run_report(run)).text
+    both = Page(comparison_report([run, replace(run, name="other")])).text
+    assert "of a lone example, no interval" in both
 
 
 def test_everything_is_there(make_run: Make) -> None:

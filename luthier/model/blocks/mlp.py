@@ -12,9 +12,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from luthier.model.block import Size
+from luthier.model.block import Share, Size
 from luthier.model.blocks.activation import ActivationName, activation
 from luthier.model.blocks.sublayer import Sublayer, SublayerSpec
+from luthier.model.dropped import Dropout
 from luthier.signal import Signal
 from luthier.spec import Auto
 
@@ -38,6 +39,8 @@ class MlpSpec(SublayerSpec):
     """The curve; auto means silu where gated, gelu where not."""
     bias: bool = False
     """Whether the layers add learned numbers."""
+    inside_dropout: Share = 0.0
+    """The share of the values inside left out while training."""
 
     @model_validator(mode="after")
     def _one_width(self) -> Self:
@@ -50,7 +53,12 @@ class MlpSpec(SublayerSpec):
             raise self.unreadable("a sequence or a vector", signal, "add {kind: flatten} before it")
         inside = width_inside(self.width, self.ratio, gated=self.gated, around=signal.width)
         mlp = Mlp(
-            signal.width, inside, gated=self.gated, activation=self.activation, bias=self.bias
+            signal.width,
+            inside,
+            gated=self.gated,
+            activation=self.activation,
+            bias=self.bias,
+            dropout=self.inside_dropout,
         )
         return Sublayer(self, mlp, signal, (mlp.down,))
 
@@ -64,6 +72,7 @@ class Mlp(nn.Module):
         gated: Whether there is a gate.
         activation: The curve; auto means silu where gated, gelu where not.
         bias: Of all layers.
+        dropout: The share of what `down` reads that is left out while training.
 
     Shape:
         `(…, D)` to the same.
@@ -84,19 +93,22 @@ class Mlp(nn.Module):
         gated: bool,
         activation: ActivationName | Auto,
         bias: bool,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.gate = nn.Linear(width, inside, bias=bias) if gated else None
         self.up = nn.Linear(width, inside, bias=bias)
         self.activation = curve(activation, gated=gated)
+        self.dropout = Dropout(dropout)
         self.down = nn.Linear(inside, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Each position through the layers."""
         if self.gate is None:
-            y: Tensor = self.down(self.activation(self.up(x)))
+            inside = self.activation(self.up(x))
         else:
-            y = self.down(self.activation(self.gate(x)) * self.up(x))
+            inside = self.activation(self.gate(x)) * self.up(x)
+        y: Tensor = self.down(self.dropout(inside))
         return y
 
 

@@ -52,6 +52,18 @@ def test_any_activation() -> None:
         torch.testing.assert_close(module(x), inside @ module.down.weight.T)
 
 
+def test_values_inside_are_left_out_while_training() -> None:
+    x, module = torch.ones(64, 5, WIDTH, dtype=torch.float64), mlp(inside_dropout=0.25)
+    with torch.no_grad():
+        module.up.weight.fill_(1.0)
+        module.down.weight.fill_(1.0)
+    whole = 24 * F.gelu(torch.tensor(float(WIDTH), dtype=torch.float64))
+    kept = module.train()(x)[..., 0] * 0.75 / whole * 24
+    torch.testing.assert_close(kept, kept.round())
+    assert 16 < kept.mean() < 20  # of the 24, a quarter is left out
+    torch.testing.assert_close(module.eval()(x)[..., 0], whole.expand(64, 5))
+
+
 @pytest.mark.parametrize(
     ("settings", "around", "inside"),
     [
