@@ -38,9 +38,12 @@ def evaluate(
         measured, evaluation = finished.evaluate(split, progress=progress)
     if json:
         metrics = {name: metric.to_json() for name, metric in evaluation.metrics.items()}
-        terminal.print_json({"run": str(run), "split": measured, "metrics": metrics})
+        found = {"run": str(run), "split": measured, "metrics": metrics}
+        terminal.print_json(found | {"notes": list(evaluation.notes)})
         return
     _print_metrics(f"{finished.name}, on its {measured} split", evaluation)
+    for note in evaluation.notes:
+        terminal.warn(note)
     terminal.say(f"Each example: {finished.directory.evaluation / measured}.parquet")
 
 

@@ -38,6 +38,8 @@ class Evaluation:
     """What reading and running the network took."""
     samples: Mapping[str, str] = field(default_factory=dict)
     """What a network that writes wrote after each prompt."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the values should know."""
 
 
 @torch.inference_mode()

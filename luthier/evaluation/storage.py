@@ -47,6 +47,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path, split: str, files: Fi
         "parquet_sha256": hashlib.sha256(table).hexdigest(),
         "details": evaluation.details,
         "samples": dict(evaluation.samples),
+        "notes": list(evaluation.notes),
     }
     write_file(folder / f"{split}.parquet", table, files)
     # Keys in their order: the headline is the first metric.
@@ -83,6 +84,7 @@ def read_evaluation(folder: Path, split: str) -> Evaluation:
         columns=_from_parquet(content),
         seconds=document["seconds"],
         samples=document["samples"],
+        notes=tuple(document.get("notes", ())),  # none of runs before there were any
     )
 
 

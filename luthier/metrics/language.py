@@ -24,8 +24,11 @@ def language_metrics(columns: Mapping[str, np.ndarray]) -> dict[str, Metric]:
 
     `loss` (nats a token, the mean over all targets), `perplexity` (its exponential),
     `bits_per_byte` (where there are bytes; the same loss for each byte of the text, which can be
-    compared between tokenizers) and `accuracy` (the share of targets that were the likeliest
-    token).
+    compared between tokenizers that know all of it) and `accuracy` (the share of targets that were
+    the likeliest token).
+
+    An unknown token flatters its tokenizer: it is easily predicted, says nothing of which word or
+    character it stands for, and counts the bytes of that all the same.
 
     Example:
         >>> columns = {

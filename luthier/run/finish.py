@@ -12,6 +12,7 @@ from luthier.evaluation.storage import write_evaluation
 from luthier.reports.run_report import run_report
 from luthier.reports.summary import summary
 from luthier.run.card import model_card
+from luthier.run.caveats import caveats
 from luthier.run.model_folder import write_model
 from luthier.run.report import report_data
 from luthier.run.rows import choose_split
@@ -35,7 +36,8 @@ def finish(session: Session, fitted: Fitted) -> None:
     with session.learner.finishing():
         split, examples = choose_split(prepared)
         evaluation = evaluate(session.learner.placed, session.task, examples)
-        evaluation = replace(evaluation, samples=session.samples())
+        notes_on_it = caveats(evaluation, prepared, split)
+        evaluation = replace(evaluation, samples=session.samples(), notes=notes_on_it)
     write_evaluation(evaluation, directory.evaluation, split)
     directory.add_facts(_facts(session, fitted, step, split, evaluation, notes), DISK)
     write_model(
@@ -89,6 +91,7 @@ def _facts(
         notes.append(f"{state.skipped} steps were skipped: their loss or gradient was not finite.")
     if session.prepared.skipped:
         notes.append(f"{len(session.prepared.skipped)} files could not be used and were left out.")
+    notes += evaluation.notes
     return {
         "evaluated": split,
         "epochs": state.rows / len(session.prepared.train),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from luthier.placement.allocator import keep_freed_memory
 from luthier.placement.device import available
 from luthier.placement.place import PlacementSpec, decide, place
 from luthier.placement.placed import Placed
+from luthier.run.caveats import caveats
 from luthier.run.directory import RunDirectory, find_run
 from luthier.run.model_folder import FinishedModel, read_model
 from luthier.run.rows import choose_split, data_of
@@ -140,8 +142,10 @@ class Run:
             DataError: If the data is gone or damaged.
             InputError: If the data has no such split, or is no longer what it was.
         """
-        name, examples = choose_split(data_of(self.directory, progress), split)
+        prepared = data_of(self.directory, progress)
+        name, examples = choose_split(prepared, split)
         evaluation = evaluate(self.placed, self.task, examples)
+        evaluation = replace(evaluation, notes=caveats(evaluation, prepared, name))
         write_evaluation(evaluation, self.directory.evaluation, name)
         return name, evaluation
 

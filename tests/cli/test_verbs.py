@@ -161,7 +161,7 @@ def test_evaluate(luthier: Command) -> None:
 
 def test_evaluate_for_programs(luthier: Command) -> None:
     found = json.loads(luthier("evaluate", "runs/digits", "--json").out)
-    assert found.keys() == {"run", "split", "metrics"}
+    assert found.keys() == {"run", "split", "metrics", "notes"}
     assert next(iter(found["metrics"])) == "accuracy"
     for metric in found["metrics"].values():
         assert metric.keys() == METRIC

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from luthier.data.entry import settle
 
 MOST_SMALL = 2**16
+COUNTED_AT_ONCE = 2**22
 BYTES_TYPE = np.dtype("<u2")
 WORDS_TYPE = np.dtype("u1")
 STARTS_TYPE = np.dtype("<i8")
@@ -52,6 +53,13 @@ class TokenStream:
     def lengths(self) -> NDArray[np.int64]:
         """`(N,)`, tokens of each document."""
         return np.diff(self.starts)
+
+    def count(self, token: int) -> int:
+        """How often a token is there; read in blocks, never all at once."""
+        blocks = range(0, len(self.tokens), COUNTED_AT_ONCE)
+        return sum(
+            int(np.count_nonzero(self.tokens[at : at + COUNTED_AT_ONCE] == token)) for at in blocks
+        )
 
 
 class StreamWriter:
