@@ -16,6 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from luthier.model.blocks.unembed import Unembed
 from luthier.placement.device import has_bf16
 from luthier.spec import Spec
 from luthier.training.adam import Adam
@@ -34,8 +35,9 @@ of the time is that of the operations' start."""
 class MuonSpec(Spec):
     """Orthogonal steps for the matrices and kernels inside of the network, AdamW for the rest.
 
-    The rest are biases, norms, tables of tokens and the head. Steps have the size of AdamW's, so
-    that a learning rate and a weight decay that suit AdamW suit both parts.
+    The rest are biases, norms, tables of tokens and the head, or what scores tokens where it is
+    one of the layers (`head: none`). Steps have the size of AdamW's, so that a learning rate and
+    a weight decay that suit AdamW suit both parts.
     """
 
     kind: Literal["muon"] = "muon"
@@ -76,7 +78,8 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(self, spec: MuonSpec, network: nn.Module) -> None:
         heads = {id(p) for name, p in network.named_parameters() if name.startswith(HEAD)}
-        heads |= {id(m.weight) for m in network.modules() if isinstance(m, nn.Embedding)}
+        tables = (nn.Embedding, Unembed)
+        heads |= {id(m.weight) for m in network.modules() if isinstance(m, tables)}
         weights, rest = weights_and_rest(network)
         inside = [p for p in weights if id(p) not in heads]
         matrices = grouped("matrices", inside, spec.weight_decay)

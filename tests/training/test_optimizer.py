@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from toy_training import CPU, copied, differences
 
 from luthier.errors import SpecError
+from luthier.model.blueprint import LayersSpec, build
 from luthier.placement.placed import Placed
+from luthier.signal import Signal
 from luthier.spec import parse
 from luthier.training import muon
 from luthier.training.groups import parameter_groups
@@ -229,6 +231,31 @@ def test_the_head_is_no_matter_of_muon() -> None:
     assert [g["name"] for g in MuonSpec().build(only_head).param_groups] == ["decayed"]
     only_matrix = nn.Linear(4, 2, bias=False)
     assert [g["name"] for g in MuonSpec().build(only_matrix).param_groups] == ["matrices"]
+
+
+def test_scores_of_tokens_are_no_matter_of_muon() -> None:
+    """Where they are the last of the layers, as in the head that a task adds."""
+    spec = LayersSpec.model_validate(
+        {
+            "layers": [
+                {"kind": "tokens", "width": 8},
+                {"kind": "dense", "width": 8},
+                {"kind": "unembed", "vocab": 20, "bias": True},
+            ],
+            "head": "none",
+        }
+    )
+    net = build(spec, Signal.tokens(4, 20))
+    optimizer = MuonSpec().build(net)
+    shapes = {
+        group["name"]: sorted(tuple(weight.shape) for weight in group["params"])
+        for group in optimizer.param_groups
+    }
+    assert shapes == {
+        "matrices": [(8, 8)],
+        "decayed": [(20, 8), (20, 8)],
+        "undecayed": [(8,), (20,)],
+    }
 
 
 def test_decay_spares_norms_biases_and_what_is_frozen() -> None:
