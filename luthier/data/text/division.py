@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from luthier.data.collection import SPLITS, Split
 from luthier.data.finding import counted
@@ -39,7 +39,16 @@ class DocumentSplitSpec(SplitSpec):
     by: By | Literal["auto"] = "auto"
     """documents: whole ones, by a hash of their content, so that equal ones are on one side.
     position: the first part trains, then comes what validates, then what tests; a document may
-    be cut. auto: by position where there are few documents."""
+    be cut, and no seed chooses. auto: by position where there are few documents."""
+
+    @model_validator(mode="after")
+    def _seed_is_used(self) -> Self:
+        if self.by == "position" and "seed" in self.model_fields_set:
+            raise ValueError(
+                f"seed: got {self.seed}, but by: position takes the last part, whatever the seed; "
+                "leave it out, or set by: documents"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,8 @@ def divide(spool: Spool, spec: DocumentSplitSpec, what: str) -> Division:
         what: The data, for messages.
 
     Raises:
-        DataError: If there are too few documents, or a share is given for a split that is there.
+        DataError: If there are too few documents, a share is given for a split that is there, or
+            a seed where it chooses nothing.
     """
     given = _given(spool, what)
     makes: list[Split] = []
@@ -125,6 +135,11 @@ def _chosen(
     few = different < ENOUGH_DOCUMENTS
     reason = f"there {'are' if different > 1 else 'is'} {counted(different, 'different text')}"
     reason += f", {'fewer' if few else 'not fewer'} than {ENOUGH_DOCUMENTS}"
+    if few and "seed" in spec.model_fields_set:
+        raise DataError(
+            f"data.split.seed: got {spec.seed}, but {reason}, so that the last part is set apart, "
+            "whatever the seed; leave it out, or set data.split.by=documents"
+        )
     by: By = "position" if few else "documents"
     return by, (Decision(place="data.split.by", value=by, reason=reason),)
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from luthier.data.faults import Faults
 from luthier.data.text.division import GROUP_OF, UNNAMED, Division, DocumentSplitSpec, divide
 from luthier.data.text.spool import Spans, Spool, SpoolWriter
-from luthier.errors import DataError
+from luthier.errors import DataError, SpecError
+from luthier.spec import parse
 
 
 def spool_of(folder: Path, texts: list[str], groups: list[int] | None = None) -> Spool:
@@ -69,6 +70,16 @@ def test_by_position_nothing_is_lost_and_nothing_moves(
     assert share == pytest.approx(test, abs=4 / total)
     ends = sum(int(spans.ended.sum()) for spans in found.splits.values())
     assert ends == len(texts)
+
+
+def test_a_seed_that_chooses_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"seed: got 3, but by: position takes the last part"):
+        parse(DocumentSplitSpec, {"by": "position", "seed": 3})
+    few = spool_of(tmp_path, ["one", "two", "three"])
+    words = r"data\.split\.seed: got 3, but there are 3 different texts, .* the last part"
+    with pytest.raises(DataError, match=words):
+        split(few, seed=3)
+    assert split(few, seed=3, by="documents", validation=0.5).splits["validation"].size_bytes
 
 
 def many(count: int = 400) -> list[str]:
