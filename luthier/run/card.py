@@ -16,7 +16,7 @@ PIPELINES = {
     ("language", "tokens"): "text-generation",
 }
 """The Hub's names of tasks, by the task and by what it reads."""
-_GIVEN = {"image-classification": "picture.png", "fill-mask": "some <|mask|> text"}
+_GIVEN = {"image-classification": "picture.png", "fill-mask": "some [MASK] text"}
 """What a user may give, where that is no plain text."""
 
 

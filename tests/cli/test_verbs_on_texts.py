@@ -235,7 +235,7 @@ class TestChat:
     [
         ("films", "text-classification", 'luthier predict RUN "some text"'),
         ("tales", "text-generation", 'luthier generate RUN --prompt "some text"'),
-        ("gaps", "fill-mask", 'luthier predict RUN "some <|mask|> text"'),
+        ("gaps", "fill-mask", 'luthier predict RUN "some [MASK] text"'),
         ("digits", "image-classification", 'luthier predict RUN "picture.png"'),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,9 +13,12 @@ from luthier.data.text.found import TextRow
 from luthier.data.text.ragged import Ragged
 from luthier.data.text.tokenizer import VISIBLE_SPACE, Tokenizer
 
+ANY_MASK = "[MASK]"
+"""What stands for a mask in every text, whatever the tokenizer calls it: BERT's name for it."""
+
 
 def encode_with_masks(rows: Sequence[TextRow], tokenizer: Tokenizer) -> Raw:
-    """The tokens of texts, where the mask's name is the mask.
+    """The tokens of texts, where the mask's name, or `ANY_MASK`, is the mask.
 
     Everywhere else the name of a special token is text like any other.
 
@@ -24,9 +28,9 @@ def encode_with_masks(rows: Sequence[TextRow], tokenizer: Tokenizer) -> Raw:
     """
     mask = tokenizer.special("mask")
     assert mask is not None, "a tokenizer without a mask"
-    name = tokenizer.token_text(mask)
+    names = "|".join(map(re.escape, (tokenizer.token_text(mask), ANY_MASK)))
     takes_space = _takes_space(tokenizer)
-    parts = [row.text.split(name) for row in rows]
+    parts = [re.split(names, row.text) for row in rows]
     for split in parts:
         if takes_space:
             split[:-1] = [part.removesuffix(" ") for part in split[:-1]]

@@ -51,6 +51,15 @@ def test_several_and_at_the_ends() -> None:
     assert tokens(made, "<|mask|>") == [mask]
 
 
+@pytest.mark.parametrize("spec", KINDS.values(), ids=KINDS)
+def test_the_usual_name_is_a_mask_too(spec: TokenizerSpec) -> None:
+    made = tokenizer(spec)
+    for text in ("a {} sat on", "{}", "{} the {}{}", "on the {}"):
+        usual, own = (text.format(*[name] * 3) for name in ("[MASK]", "<|mask|>"))
+        assert tokens(made, usual) == tokens(made, own)
+        assert tokens(made, usual, masks=False) != tokens(made, usual)
+
+
 def test_elsewhere_its_name_is_text() -> None:
     made = tokenizer(KINDS["bpe"])
     assert made.special("mask") not in tokens(made, "a <|mask|>", masks=False)
