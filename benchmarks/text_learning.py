@@ -50,11 +50,12 @@ RECIPES = {
 }
 
 
-def trained(name: str, seed: int, threads: int, out: Path) -> dict[str, Any]:
-    """The outcome of a recipe with a seed, as `luthier train --json` prints it."""
+def trained(name: str, seed: int, threads: int, out: Path, *changes: str) -> dict[str, Any]:
+    """The outcome of a recipe with a seed and changes, as `luthier train --json` prints it."""
     command = [
         sys.executable, "-m", "luthier", "train", str(ROOT / "recipes" / f"{name}.yaml"),
-        f"training.seed={seed}", f"placement.threads={threads}", "--out", str(out), "--json",
+        f"training.seed={seed}", f"placement.threads={threads}", *changes,
+        "--out", str(out), "--json",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
