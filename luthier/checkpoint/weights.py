@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import os
 import sys
 from collections.abc import Mapping
@@ -96,8 +97,25 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return tensors_of(data, str(path))
 
 
-def tensors_of(data: bytearray, file: str) -> dict[str, Tensor]:
-    """The tensors of a safetensors file that was read into memory; they share it.
+def map_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of any safetensors file, on the CPU, without reading them yet.
+
+    Bytes come from the disk when they are looked at, and the file must stay as it is until then.
+    What is written into a tensor does not reach the file.
+
+    Raises:
+        DamagedError: It is not a whole safetensors file; says why.
+        StorageError: It cannot be read.
+    """
+    with told("read", path), open(path, "rb") as file:
+        # A file of no bytes cannot be mapped; the reader says what is wrong with it.
+        empty = os.fstat(file.fileno()).st_size == 0
+        data = bytearray() if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    return tensors_of(data, str(path))
+
+
+def tensors_of(data: bytearray | mmap.mmap, file: str) -> dict[str, Tensor]:
+    """The tensors of a safetensors file that was read into memory, or mapped; they share it.
 
     Args:
         data: The whole file.
@@ -116,7 +134,7 @@ class _HeaderError(Exception):
     """Why a file is no safetensors file."""
 
 
-def _tensors(data: bytearray) -> dict[str, Tensor]:
+def _tensors(data: bytearray | mmap.mmap) -> dict[str, Tensor]:
     header, start = _header(data)
     layout: list[tuple[int, int, str, torch.dtype, list[int]]] = []
     for name, item in header.items():
@@ -139,7 +157,7 @@ def _tensors(data: bytearray) -> dict[str, Tensor]:
     return {name: found[name] for name in sorted(found)}
 
 
-def _header(data: bytearray) -> tuple[dict[str, Any], int]:
+def _header(data: bytearray | mmap.mmap) -> tuple[dict[str, Any], int]:
     """The header without what it says about the file, and where the tensors start."""
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(len(data) - 8, _MOST_HEADER_BYTES):
@@ -181,7 +199,9 @@ def _is_count(number: Any) -> bool:
     return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 2**63
 
 
-def _view(data: bytearray, begin: int, size: int, dtype: torch.dtype, shape: list[int]) -> Tensor:
+def _view(
+    data: bytearray | mmap.mmap, begin: int, size: int, dtype: torch.dtype, shape: list[int]
+) -> Tensor:
     if size == 0:
         return torch.empty(shape, dtype=dtype)
     raw = torch.frombuffer(data, dtype=torch.uint8, count=size, offset=begin)

@@ -113,6 +113,10 @@ class Tokenizer:
             found = find_special(name, self._numbers)
         return found
 
+    def number(self, name: str) -> int | None:
+        """The number of the token of that name, special or not; none if there is no such token."""
+        return self._numbers.get(name)
+
     @cached_property
     def _model_unknown(self) -> int | None:
         model = self._inner.model

@@ -1,0 +1,1 @@
+"""Foreign formats of models, read and written: nothing else in luthier knows their names."""

@@ -1,0 +1,37 @@
+"""Every family that luthier reads and writes: a file each, and its line here."""
+
+from __future__ import annotations
+
+from luthier.errors import InputError, nearest
+from luthier.interop.huggingface.config import Config
+from luthier.interop.huggingface.family import Family
+from luthier.interop.huggingface.llama import LLAMA
+
+FAMILIES: tuple[Family, ...] = (LLAMA,)
+"""In the order in which a network of ours looks for one that it is a member of."""
+
+
+def family_of(config: Config) -> Family:
+    """The family of a config.json.
+
+    Raises:
+        InputError: If luthier has none of that name, or the config names code.
+    """
+    kind = config.values.get("model_type")
+    known = {family.model_type: family for family in FAMILIES}
+    if kind not in known:
+        raise InputError(
+            f'{config.source}: has the model_type "{kind}"{nearest(str(kind), known)}; what '
+            "luthier has no family for, the transformers extra runs: model.kind: transformers"
+        )
+    if config.has("auto_map"):
+        raise InputError(
+            f"{config.source}: auto_map names code, and luthier runs no code of a folder; take "
+            f"auto_map out of the file to have the network read as a plain {known[kind].name}"
+        )
+    if config.has("quantization_config"):
+        raise InputError(
+            f"{config.source}: quantization_config says that the weights are kept in few bits; "
+            "take the folder with the whole ones"
+        )
+    return known[kind]

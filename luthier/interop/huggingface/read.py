@@ -1,0 +1,196 @@
+"""From a Hugging Face folder to a network in use: `read_pretrained`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from luthier.data.target import Documents, Labels, Tags, Target
+from luthier.data.text.tokenizer import Tokenizer
+from luthier.errors import DataError, InputError
+from luthier.interop.huggingface.config import Config
+from luthier.interop.huggingface.correspondence import Match
+from luthier.interop.huggingface.families import family_of
+from luthier.interop.huggingface.family import Design, Family
+from luthier.interop.huggingface.folder import (
+    CHAT_TEMPLATE,
+    CONFIG,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    ModelFolder,
+    open_folder,
+)
+from luthier.interop.huggingface.labels import names_of_labels
+from luthier.interop.huggingface.row import Row
+from luthier.interop.huggingface.special_tokens import SpecialTokens, ends, special_tokens
+from luthier.interop.huggingface.tensors import fill
+from luthier.model.block import BlockSpec
+from luthier.model.blocks.unembed import UnembedSpec
+from luthier.model.blueprint import SCORES_TOKENS, Aim, LayersSpec, Network, build
+from luthier.signal import Signal
+from luthier.spec import parse
+from luthier.tasks import TaskSpec
+from luthier.tasks.classify import ClassifySpec
+from luthier.tasks.language import LanguageSpec
+from luthier.tasks.tag import TagSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """A network that somebody trained, with all that its use needs.
+
+    What `luthier/run` makes a finished model of.
+    """
+
+    source: str
+    """Where it was read from."""
+    family: str
+    """What messages call its family: `Llama`."""
+    reads: Signal
+    model: LayersSpec
+    head: tuple[BlockSpec, ...]
+    """The blocks behind the layers and the neck."""
+    network: Network
+    """With its weights, on the CPU, in evaluation mode."""
+    aim: Aim | None
+    """What it was trained for; none for layers without a head."""
+    tokenizer: Tokenizer | None
+    """None where the folder has none."""
+    specials: SpecialTokens
+    task: TaskSpec | None
+    """None for layers without a head."""
+    target: Target | None
+    template: str | None
+    """The chat template, in Jinja."""
+    ends: tuple[int, ...] = ()
+    """The tokens of which each ends a text that it writes."""
+
+
+def read_pretrained(place: Path | str, dtype: torch.dtype | None = torch.float32) -> Pretrained:
+    """The network in a Hugging Face folder.
+
+    Args:
+        place: The folder, or the name of a model on the hub.
+        dtype: Of the weights; none leaves them as they are stored.
+
+    Raises:
+        InputError: If the folder cannot be used; says why, and what to do.
+    """
+    folder = open_folder(place)
+    config = config_of(folder)
+    family = family_of(config)
+    _, aim = family.aim(config)
+    design = family.design(config, aim)
+    tokenizer = _tokenizer(folder)
+    vocab = config.whole("vocab_size")
+    if tokenizer is not None and tokenizer.size > vocab:
+        raise InputError(
+            f"{folder.path}: {TOKENIZER} has {tokenizer.size:,} tokens, but the network has "
+            f"vectors for {vocab:,} (vocab_size in {CONFIG}); these files do not belong together"
+        )
+    reads = Signal.tokens(design.context, vocab)
+    model = parse(LayersSpec, design.page, source=config.source, prefix="model")
+    head = _head(design, aim, vocab)
+    network = build(model, reads, head)
+    matches = family.matches(Row.of(network), aim)
+    _load(network, folder.tensors(), family, matches, dtype, str(folder.path))
+    specials = special_tokens(folder, config, tokenizer)
+    return Pretrained(
+        source=str(folder.path),
+        family=family.name,
+        reads=reads,
+        model=model,
+        head=head,
+        network=network.eval(),
+        aim=aim,
+        tokenizer=tokenizer,
+        specials=specials,
+        task=task_of(aim),
+        target=_target(config, aim, vocab, specials),
+        template=_template(folder),
+        ends=ends(folder, config),
+    )
+
+
+def config_of(folder: ModelFolder) -> Config:
+    """What config.json says."""
+    values = folder.json(CONFIG)
+    assert values is not None, "a folder without config.json"
+    return Config(values, str(folder.path / CONFIG))
+
+
+def task_of(aim: Aim | None) -> TaskSpec | None:
+    """The task that a network was trained for."""
+    match aim:
+        case "next_token" | "masked":
+            return LanguageSpec(objective=aim)
+        case "labels":
+            return ClassifySpec()
+        case "tags":
+            return TagSpec()
+        case _:
+            return None
+
+
+def _head(design: Design, aim: Aim | None, vocab: int) -> tuple[BlockSpec, ...]:
+    if aim in SCORES_TOKENS:
+        return (UnembedSpec(vocab=vocab),)
+    return design.head
+
+
+def _load(
+    network: Network,
+    tensors: Mapping[str, Tensor],
+    family: Family,
+    matches: Sequence[Match],
+    dtype: torch.dtype | None,
+    source: str,
+) -> None:
+    """Gives a network from the meta device its memory and its weights."""
+    kinds = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
+    if dtype is None:
+        # One that is kept more exactly than the others says what all must hold.
+        dtype = max(kinds, key=lambda kind: kind.itemsize, default=torch.float32)
+    network.to(dtype).to_empty(device="cpu")
+    fill(network, tensors, matches, family, source)
+
+
+def _tokenizer(folder: ModelFolder) -> Tokenizer | None:
+    text = folder.text(TOKENIZER)
+    if text is None:
+        return None
+    try:
+        return Tokenizer.from_json(text)
+    except DataError as error:
+        raise InputError(f"{folder.path / TOKENIZER}: {error}") from None
+
+
+def _template(folder: ModelFolder) -> str | None:
+    """The chat template: in a file of its own, or in tokenizer_config.json."""
+    text = folder.text(CHAT_TEMPLATE)
+    if text is not None:
+        return text
+    found = (folder.json(TOKENIZER_CONFIG) or {}).get("chat_template")
+    if isinstance(found, list):  # several, each with a name
+        named = {one.get("name"): one.get("template") for one in found if isinstance(one, dict)}
+        found = named.get("default")
+    return found if isinstance(found, str) else None
+
+
+def _target(config: Config, aim: Aim | None, vocab: int, specials: SpecialTokens) -> Target | None:
+    match aim:
+        case "labels":
+            return Labels(names=names_of_labels(config))
+        case "tags":
+            return Tags(names=names_of_labels(config))
+        case "next_token" | "masked":
+            wanted = LanguageSpec(objective=aim).purpose().specials
+            return Documents(
+                vocab=vocab, specials={name: specials[name] for name in wanted if name in specials}
+            )
+        case _:
+            return None

@@ -1,0 +1,126 @@
+"""From the tensors of a folder to those of a network, and back: each is used exactly once."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from luthier.errors import InputError, nearest
+from luthier.interop.huggingface.correspondence import Match
+from luthier.interop.huggingface.family import Family
+from luthier.model.blueprint import Network
+
+_FEW = 3
+
+
+@torch.no_grad()
+def fill(
+    network: Network,
+    given: Mapping[str, Tensor],
+    matches: Sequence[Match],
+    family: Family,
+    source: str,
+) -> None:
+    """Copies the tensors of a folder into a network that has its memory.
+
+    Args:
+        network: Ours; keeps its own type of numbers.
+        given: The tensors of the folder, by the names in its files.
+        matches: Whose is whose.
+        family: For the names that are no weights, or are old.
+        source: The folder, for messages.
+
+    Raises:
+        InputError: If a tensor is missing, unknown or of another shape.
+    """
+    own = network.state_dict()
+    _all_used_once(own, matches)
+    named = _named(given, matches, family)
+    must_be_all(named, matches, family, source)
+    for match in matches:
+        theirs = named[match.theirs]
+        ours = [own[name] for name in match.ours]
+        wanted = match.way.to_theirs([tensor.to("meta") for tensor in ours]).shape
+        if theirs.shape != wanted:
+            raise InputError(
+                f"{source}: {match.theirs} is {tuple(theirs.shape)}, but config.json describes "
+                f"{tuple(wanted)}; these files do not belong together: bring all of them again"
+            )
+        whole = theirs.to(ours[0].dtype)
+        parts = match.way.to_ours(whole, [tensor.shape for tensor in ours])
+        for tensor, part in zip(ours, parts, strict=True):
+            tensor.copy_(part)
+
+
+@torch.no_grad()
+def foreign(network: Network, matches: Sequence[Match]) -> dict[str, Tensor]:
+    """The tensors of a network as a folder holds them.
+
+    Args:
+        network: Ours.
+        matches: Whose is whose.
+    """
+    own = network.state_dict()
+    _all_used_once(own, matches)
+    return {match.theirs: match.way.to_theirs([own[n] for n in match.ours]) for match in matches}
+
+
+def _all_used_once(own: Mapping[str, Tensor], matches: Sequence[Match]) -> None:
+    used = Counter(name for match in matches for name in match.ours)
+    theirs = Counter(match.theirs for match in matches)
+    assert set(used) == set(own), f"matched and not: {sorted(set(used) ^ set(own))[:5]}"
+    assert max((*used.values(), *theirs.values()), default=1) == 1, "a tensor is matched twice"
+
+
+def _named(
+    given: Mapping[str, Tensor], matches: Sequence[Match], family: Family
+) -> dict[str, Tensor]:
+    """The tensors by the names that the matches have, without those that are no weights."""
+    wanted = {match.theirs for match in matches}
+    bare = not any(name.startswith(family.prefix) for name in given)
+    found = {}
+    for name, tensor in given.items():
+        for old, new in family.renamed:
+            name = re.sub(old, new, name)
+        if bare and family.prefix + name in wanted:
+            name = family.prefix + name
+        if name in wanted or not any(re.search(pattern, name) for pattern in family.unused):
+            found[name] = tensor
+    return found
+
+
+def must_be_all(
+    named: dict[str, Tensor], matches: Sequence[Match], family: Family, source: str
+) -> None:
+    """Refuses tensors that are too few or too many; takes out copies of those that are tied.
+
+    Raises:
+        InputError: Naming some of them.
+    """
+    wanted = {match.theirs for match in matches}
+    for copy, original in family.tied.items():
+        if copy in named and copy not in wanted and original in named:
+            if not torch.equal(named[copy], named[original]):
+                raise InputError(
+                    f"{source}: config.json says that {copy} is {original} "
+                    "(tie_word_embeddings), but the file holds another one; set "
+                    "tie_word_embeddings to false to use it"
+                )
+            del named[copy]
+    missing, unknown = sorted(wanted - named.keys()), sorted(named.keys() - wanted)
+    if not missing and not unknown:
+        return
+    hint = nearest(missing[0], unknown) if missing and unknown else ""
+    raise InputError(
+        f"{source}: its weights are not those of the {family.name} that config.json describes: "
+        f"missing {_listed(missing)}, not known {_listed(unknown)}{hint}"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return (", ".join(names[:_FEW]) or "nothing") + more
