@@ -1,0 +1,1 @@
+"""Which weights of a trained network move: adapters, transforms of a finished network."""

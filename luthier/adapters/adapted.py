@@ -1,0 +1,216 @@
+"""Layers with an adapter beside their weights.
+
+A layer becomes another class in place: it keeps its own weights, their names, and its identity,
+so that whoever holds it (a tied head, a hook) goes on holding it. Whoever reads `layer.weight`
+gets the weight with what the adapter adds; the layer itself computes both apart, where that is
+cheaper.
+
+Dimension key, for the whole file:
+    D  width that is read      E  width that is given      R  rows of a weight      r  rank
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from luthier.adapters.lora import LowRank, rowwise
+from luthier.model.blocks.conv import TimeConv
+from luthier.model.blocks.recurrent import Lstm
+from luthier.model.dropped import dropped
+
+ADAPTERS = "adapters"
+"""The attribute of a layer that holds its adapters: by adapter, then by weight."""
+ACTIVE = "active"
+"""The attribute that names the one that is used; None for none."""
+
+
+def base_weight(layer: nn.Module, name: str = "weight") -> Tensor:
+    """The layer's own weight, without an adapter."""
+    weight = layer._parameters[name]
+    assert weight is not None, f"the layer has no {name}"
+    return weight
+
+
+def active(layer: nn.Module, name: str = "weight") -> LowRank | None:
+    """What the active adapter adds to a weight of the layer; None where it adds nothing."""
+    chosen = layer.__dict__[ACTIVE]
+    adapters = layer._modules[ADAPTERS]
+    assert isinstance(adapters, nn.ModuleDict)
+    if chosen is None or chosen not in adapters:
+        return None
+    own = adapters[chosen]
+    assert isinstance(own, nn.ModuleDict)
+    low = own[name] if name in own else None
+    assert low is None or isinstance(low, LowRank)
+    return low
+
+
+def effective(layer: nn.Module, name: str = "weight") -> Tensor:
+    """The weight as the network uses it."""
+    weight, low = base_weight(layer, name), active(layer, name)
+    return weight if low is None else low.applied(weight)
+
+
+class AdaptedLinear(nn.Linear):
+    """`x W^T + scale * (x A^T) B^T + b`, without the sum of the matrices."""
+
+    weight = property(effective)  # type: ignore[assignment]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(…, D)` to `(…, E)`."""
+        low, weight = active(self), base_weight(self)
+        if low is None:
+            return F.linear(x, weight, self.bias)
+        read = dropped(x, low.dropout) if self.training and low.dropout else x
+        thin = F.linear(read, low.down)
+        factor_R = low.factor_R(weight)
+        if factor_R is None:
+            return _plus(F.linear(x, weight, self.bias), thin, low.up, low.scale)
+        y = _plus(F.linear(x, weight), thin, low.up, low.scale) * factor_R
+        return y if self.bias is None else y + self.bias
+
+
+def _plus(y: Tensor, thin: Tensor, up: Tensor, scale: float) -> Tensor:
+    """`y + scale * thin up^T`, in one operation."""
+    flat = torch.addmm(y.reshape(-1, y.shape[-1]), thin.flatten(0, -2), up.mT, alpha=scale)
+    return flat.view(y.shape)
+
+
+class AdaptedEmbedding(nn.Embedding):
+    """A table of which each row has a thin part: the rows that are looked up are made alone."""
+
+    weight = property(effective)  # type: ignore[assignment]
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """`(…)` whole numbers to `(…, D)`."""
+        low, weight = active(self), base_weight(self)
+        y = F.embedding(tokens, weight, self.padding_idx)
+        if low is None:
+            return y
+        y = y + low.scale * (F.embedding(tokens, low.up) @ low.down).to(y.dtype)
+        factor_R = low.factor_R(weight)
+        return y if factor_R is None else y * factor_R[tokens][..., None]
+
+
+def _convolved(self: Any, x: Tensor) -> Tensor:
+    """The sum of both kernels is one kernel; only where a share is dropped out they run apart."""
+    low = active(self)
+    if low is None or not (self.training and low.dropout):
+        y: Tensor = self._conv_forward(x, self.weight, self.bias)
+        return y
+    weight, delta, bias = base_weight(self), low.delta(), self.bias
+    factor_R = low.factor_R(weight)
+    if factor_R is not None:
+        factor = rowwise(factor_R, weight.ndim)
+        weight, delta = weight * factor, delta * factor
+    y = self._conv_forward(x, weight, bias)
+    return y + self._conv_forward(dropped(x, low.dropout), delta, None)
+
+
+class AdaptedConv1d(nn.Conv1d):
+    """A convolution over time, channels first."""
+
+    weight = property(effective)  # type: ignore[assignment]
+    forward = _convolved
+
+
+class AdaptedConv2d(nn.Conv2d):
+    """A convolution over images."""
+
+    weight = property(effective)  # type: ignore[assignment]
+    forward = _convolved
+
+
+class AdaptedTimeConv(TimeConv):
+    """A convolution over time, channels last."""
+
+    weight = property(effective)  # type: ignore[assignment]
+    forward = _convolved
+
+
+def _recurrent_weight(self: nn.Module, name: str) -> Any:
+    """Torch's own kernels want whole weights, so they get the sums."""
+    if name in self.__dict__.get("_parameters", ()):
+        return effective(self, name)
+    return nn.Module.__getattr__(self, name)
+
+
+def _recurrent_weights(self: nn.RNNBase) -> list[Tensor]:
+    return [getattr(self, name) for name in self._flat_weights_names]
+
+
+def _kept_by_torch(self: nn.RNNBase, weights: list[Tensor]) -> None:
+    """Torch keeps a list of the weights, which would be without the adapter's part."""
+
+
+def _stay_apart(self: nn.RNNBase) -> None:
+    """Sums do not lie side by side in memory, as cuDNN would have its weights."""
+
+
+class AdaptedLstm(Lstm):
+    """An LSTM with adapters of the matrices that read the input and the state."""
+
+    __getattr__ = _recurrent_weight
+    _flat_weights = property(_recurrent_weights, _kept_by_torch)  # type: ignore[assignment]
+    flatten_parameters = _stay_apart
+
+
+class AdaptedGru(nn.GRU):
+    """The same of a GRU."""
+
+    __getattr__ = _recurrent_weight
+    _flat_weights = property(_recurrent_weights, _kept_by_torch)  # type: ignore[assignment]
+    flatten_parameters = _stay_apart
+
+
+class AdaptedRnn(nn.RNN):
+    """The same of a plain RNN."""
+
+    __getattr__ = _recurrent_weight
+    _flat_weights = property(_recurrent_weights, _kept_by_torch)  # type: ignore[assignment]
+    flatten_parameters = _stay_apart
+
+
+ADAPTED: Mapping[type[nn.Module], type[nn.Module]] = {
+    nn.Linear: AdaptedLinear,
+    nn.Embedding: AdaptedEmbedding,
+    nn.Conv1d: AdaptedConv1d,
+    nn.Conv2d: AdaptedConv2d,
+    TimeConv: AdaptedTimeConv,
+    Lstm: AdaptedLstm,
+    nn.GRU: AdaptedGru,
+    nn.RNN: AdaptedRnn,
+}
+"""What can have an adapter, and what it becomes."""
+PLAIN = {adapted: plain for plain, adapted in ADAPTED.items()}
+RECURRENT = (nn.LSTM, nn.GRU, nn.RNN)
+
+
+def adapt(layer: nn.Module) -> None:
+    """Lets a layer have adapters; it computes what it did."""
+    if type(layer) in PLAIN:
+        return
+    layer.__class__ = ADAPTED[type(layer)]
+    layer.add_module(ADAPTERS, nn.ModuleDict())
+    layer.__dict__[ACTIVE] = None
+
+
+def weight_names(layer: nn.Module) -> list[str]:
+    """The weights of a layer that can have an adapter: its matrices, and no biases."""
+    if isinstance(layer, RECURRENT):
+        return [name for name in layer._parameters if name.startswith("weight")]
+    return ["weight"]
+
+
+def restore(layer: nn.Module) -> None:
+    """Makes a layer what it was before `adapt`, with the weights that it has now."""
+    layer.__class__ = PLAIN[type(layer)]
+    del layer._modules[ADAPTERS]
+    del layer.__dict__[ACTIVE]
+    if isinstance(layer, nn.RNNBase):
+        layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]

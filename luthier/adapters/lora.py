@@ -1,0 +1,143 @@
+"""Low-rank adapters: what is added to a weight is a product of two thin matrices.
+
+Dimension key, for the whole file:
+    R  rows of a weight: what it gives      C  columns: what it reads, times the kernel
+    r  rank
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from luthier.model.block import Share
+from luthier.model.initialize import generator_for
+from luthier.spec import Auto, Many, Spec
+
+Rank = Annotated[int, Field(ge=1, le=8192)]
+NAME = r"[A-Za-z0-9_-]{1,64}"
+DEFAULT = "default"
+"""The name of an adapter that was given none; PEFT's too."""
+
+
+class LoraSpec(Spec):
+    """The weights stay; beside those of the chosen layers, two thin matrices learn.
+
+    A layer computes `x W^T + alpha / rank * (x A^T) B^T`. B begins at zero, so that the network
+    begins as it was. Afterwards the product is added to W, and costs nothing more.
+    """
+
+    kind: Literal["lora", "rslora", "dora"] = "lora"
+    """rslora divides by the root of the rank and not by the rank, so that a high rank does not
+    learn more slowly; dora also learns the length of each row of the weights, and lets the product
+    change its direction only."""
+    rank: Rank = 16
+    """Rows of A and columns of B."""
+    alpha: float = Field(default=32.0, gt=0, le=1e6)
+    """What the product is multiplied by, before it is divided by the rank. Left as it is where the
+    rank changes, the same learning rate suits."""
+    dropout: Share = 0.0
+    """The share of what A reads that is left out while training."""
+    targets: Auto | Many[str] = "auto"
+    """The layers, by name or pattern: `[query, value]`, `copies.0.*`. auto takes each dense layer,
+    convolution and recurrent layer of what was trained before, if two thin matrices are smaller
+    than it."""
+    also: Many[str] = ()
+    """Layers that move whole beside them, such as `[norm_before]`. What is new in the network
+    always does."""
+    name: Annotated[str, Field(pattern=f"^{NAME}$")] = DEFAULT
+    """What the adapter is called: a network can have several, one of which is active."""
+
+    @field_validator("targets", "also")
+    @classmethod
+    def _some(cls, patterns: Auto | tuple[str, ...]) -> Auto | tuple[str, ...]:
+        if any(not pattern for pattern in patterns):
+            raise ValueError("got an empty name; wanted names of layers, such as [query, value]")
+        return patterns
+
+    @property
+    def scale(self) -> float:
+        """What the product is multiplied by."""
+        return self.alpha / (math.sqrt(self.rank) if self.kind == "rslora" else self.rank)
+
+
+class LowRank(nn.Module):
+    """What one adapter adds to one weight: `scale * up @ down`, in the weight's shape.
+
+    With a magnitude (DoRA) the sum of both is scaled to rows of that length.
+
+    Args:
+        weight: `(R, …)`, with C elements a row.
+        spec: The rank, the scale, and whether there is a magnitude.
+        table: Whether it is a table of which rows are looked up, which draws what it begins with
+            in another way, as PEFT does.
+
+    Cost:
+        Parameters: `r * (R + C)`, and `R` with a magnitude.
+
+    Source:
+        Hu et al. 2021, section 4.1, 2106.09685; the drawing of A as in the authors' code and PEFT.
+        rsLoRA: Kalajdzievski 2023, 2312.03732. DoRA: Liu et al. 2024, section 4, 2402.09353, with
+        the length of a row taken as constant in the backward pass, as in section 4.3. Both add
+        the dropped-out share of the input to the product alone; PEFT's DoRA to the weight's own
+        part too.
+    """
+
+    def __init__(self, weight: Tensor, spec: LoraSpec, *, table: bool = False) -> None:
+        super().__init__()
+        rows, columns = weight.shape[0], weight.shape[1:].numel()
+        dtype = weight.dtype if weight.is_floating_point() else torch.float32
+        where = {"device": weight.device, "dtype": dtype}
+        self.shape = tuple(weight.shape)
+        self.scale = spec.scale
+        self.dropout = spec.dropout
+        self.table = table
+        self.down = nn.Parameter(torch.empty((spec.rank, columns), **where))
+        self.up = nn.Parameter(torch.zeros((rows, spec.rank), **where))
+        self.magnitude = nn.Parameter(lengths(weight.detach())) if spec.kind == "dora" else None
+
+    @torch.no_grad()
+    def draw(self, seed: int, name: str) -> None:
+        """Draws A, by a generator of its own."""
+        if self.down.is_meta:
+            return
+        drawn = torch.empty(tuple(self.down.shape))
+        generator = generator_for(seed, name)
+        if self.table:
+            drawn.normal_(generator=generator)
+        else:
+            nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=generator)
+        self.down.copy_(drawn)
+
+    def delta(self) -> Tensor:
+        """`scale * up @ down`, in the shape of the weight; not rounded by autocast."""
+        with torch.autocast(self.up.device.type, enabled=False):
+            return (self.up @ self.down).mul(self.scale).view(self.shape)
+
+    def factor_R(self, weight: Tensor) -> Tensor | None:
+        """What each row is multiplied by; none without a magnitude."""
+        if self.magnitude is None:
+            return None
+        with torch.no_grad():
+            length_R = lengths(weight + self.delta())
+        return self.magnitude / length_R
+
+    def applied(self, weight: Tensor) -> Tensor:
+        """The weight with what the adapter adds to it."""
+        moved = weight + self.delta()
+        factor_R = self.factor_R(weight)
+        return moved if factor_R is None else moved * rowwise(factor_R, moved.ndim)
+
+
+def lengths(weight: Tensor) -> Tensor:
+    """The Euclidean length of each row. `(R,)`."""
+    return torch.linalg.vector_norm(weight.flatten(1), dim=1)
+
+
+def rowwise(values_R: Tensor, ndim: int) -> Tensor:
+    """A value for each row, in a shape that multiplies a weight of so many dimensions."""
+    return values_R.view(-1, *[1] * (ndim - 1))

@@ -1,0 +1,101 @@
+"""Which weights move, told before anything does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from luthier.adapters.adapted import ADAPTERS, PLAIN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moves:
+    """How much of a network trains."""
+
+    trained: int
+    """Weights that move, those of an adapter among them."""
+    whole: int
+    """Weights of the network itself, without adapters."""
+    where: str
+    """The layers, in words: `query, value in 30 layers`."""
+
+    @property
+    def share(self) -> float:
+        """Trained ones by those of the network."""
+        return self.trained / self.whole
+
+    def sentence(self) -> str:
+        """For people."""
+        where = f": {self.where}" if self.where else ""
+        return (
+            f"trains {amount(self.trained)} of {amount(self.whole)} weights "
+            f"({_percent(self.share)}){where}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {"trained": self.trained, "whole": self.whole, "where": self.where}
+
+
+def moves(network: nn.Module) -> Moves:
+    """What of `network` trains now."""
+    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    whole = sum(p.numel() for name, p in network.named_parameters() if not is_added(name))
+    return Moves(trained=trained, whole=whole, where=_where(network))
+
+
+def is_added(name: str) -> bool:
+    """Whether a weight of that name belongs to an adapter, and not to the network itself."""
+    return ADAPTERS in name.split(".")
+
+
+def amount(count: int) -> str:
+    """A number of weights for people.
+
+    Example:
+        >>> amount(950), amount(1_234_567), amount(134_515_008)
+        ('950', '1.2 M', '135 M')
+    """
+    for size, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            scaled = count / size
+            return f"{scaled:.0f} {unit}" if scaled >= 100 else f"{scaled:.1f} {unit}"
+    return str(count)
+
+
+def _percent(share: float) -> str:
+    percent = 100 * share
+    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
+
+
+def _where(network: nn.Module) -> str:
+    """`query, value in 30 layers; head whole`."""
+    adapted: Counter[str] = Counter()
+    own: Counter[str] = Counter()
+    for name, module in network.named_modules():
+        if is_added(name):
+            continue
+        short = name.rpartition(".")[2]
+        if type(module) in PLAIN and any(
+            weight.requires_grad for weight in module.get_submodule(ADAPTERS).parameters()
+        ):
+            adapted[short] += 1
+        if any(weight.requires_grad for weight in module.parameters(recurse=False)):
+            own[name.partition(".")[0]] += 1
+    parts = [f"{_listed(adapted)}"] if adapted else []
+    parts += [f"{', '.join(own)} whole"] if own and adapted else []
+    return "; ".join(parts)
+
+
+def _listed(counts: Counter[str]) -> str:
+    """Layers of the same number named together."""
+    by_count: dict[int, list[str]] = {}
+    for name, count in counts.items():
+        by_count.setdefault(count, []).append(name)
+    return "; ".join(
+        f"{', '.join(sorted(names))} in {count} layer{'s' if count > 1 else ''}"
+        for count, names in sorted(by_count.items(), reverse=True)
+    )
