@@ -1,6 +1,7 @@
-"""Bits per byte of Tang poems, by counts of characters: what recipes/tang_poems.yaml is beside.
+"""Bits per byte of Tang poems: recipes/tang_poems.yaml beside counts of characters.
 
-    python benchmarks/poems.py
+    luthier train recipes/tang_poems.yaml
+    python benchmarks/poems.py runs/tang_poems --json benchmarks/results/poems.json
 
 The same texts, split and tokens as the recipe's: a unigram, and a 5-gram with interpolated
 Witten-Bell smoothing (Chen and Goodman 1999, section 2.5). The end of a poem is a token too, and
@@ -9,18 +10,25 @@ its bits count, as in the recipe's own figure.
 
 from __future__ import annotations
 
+import argparse
+import datetime
+import json
 import math
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
+import harness
 import numpy as np
 
+import luthier
 from luthier.data.prepare import prepare
 from luthier.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = 5
+SPLITS = ("validation", "test")
 
 
 class Counts:
@@ -54,23 +62,67 @@ class Counts:
 
 
 def main() -> int:
-    """Prints both figures for the validation and the test split."""
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("run", type=Path, help="the finished run of the recipe")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    run = luthier.load(given.run)
+    rows = [_row("luthier", split, _of_run(run, split)) for split in SPLITS]
+    rows += counted()
+    for row in rows:
+        print(f"{row['case']:24} {row['who']:8} {row['median']:.4f} bits per byte", flush=True)
+    if given.json is not None:
+        seconds = run.summary()["seconds"]
+        found = {
+            "benchmark": "poems",
+            "date": datetime.date.today().isoformat(),
+            "command": "python benchmarks/poems.py runs/tang_poems",
+            "machine": harness.machine(),
+            "seeds": [1],
+            "rows": rows,
+            "notes": [f"Trained in {seconds / 60:.1f} minutes."],
+        }
+        given.json.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+def counted() -> list[dict[str, Any]]:
+    """The figures of the counts."""
     recipe = Recipe.read(ROOT / "recipes" / "tang_poems.yaml")
     data = prepare(recipe.data, seed=0, purpose=recipe.task.purpose())
-    rows = {"train": data.train.plain(), "validation": data.validation, "test": data.test}
+    texts = {"train": data.train.plain(), "validation": data.validation, "test": data.test}
+    rows = []
     for order in (1, ORDER):
         counts = Counts(order, data.signal.vocab)
-        for text, _ in _texts(rows["train"]):
+        for text, _ in _texts(texts["train"]):
             counts.add(text)
-        for split in ("validation", "test"):
+        for split in SPLITS:
             bits, size = 0.0, 0
-            for text, bytes_ in _texts(rows[split]):
+            for text, bytes_ in _texts(texts[split]):
                 bits -= sum(
                     math.log2(counts.probability(text, place)) for place in range(1, len(text))
                 )
                 size += bytes_
-            print(f"{order}-gram, {split}: {bits / size:.4f} bits per byte", flush=True)
-    return 0
+            rows.append(_row(f"{order}-gram", split, bits / size))
+    return rows
+
+
+def _of_run(run: luthier.Run, split: str) -> float:
+    return float(run.evaluate(split)[1].metrics["bits_per_byte"].value)
+
+
+def _row(who: str, split: str, value: float) -> dict[str, Any]:
+    return {
+        "case": f"tang_poems, {split}",
+        "who": who,
+        "metric": "bits per byte",
+        "median": value,
+        "low": value,
+        "high": value,
+        "values": [value],
+        "reference": "",
+    }
 
 
 def _texts(rows: object) -> list[tuple[list[int], int]]:

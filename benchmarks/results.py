@@ -18,7 +18,8 @@ _HEAD = """# Benchmark results
 Written by `python benchmarks/results.py` from `benchmarks/results/*.json`; not edited by hand.
 Each figure is the median of the runs, with the lowest and the highest beside it. luthier and its
 peers took turns in one run, each in its own process and environment. A ratio above 1 means that
-luthier is ahead of the fastest peer. Absolute figures belong to the machine; compare ratios.
+luthier is ahead of the fastest peer; what a ceiling or a bare loop reached is a yardstick, no
+peer. Absolute figures belong to the machine; compare ratios.
 """
 
 
@@ -50,6 +51,32 @@ def _section(result: Mapping[str, Any]) -> str:
         f"{machine['system']}, Python {machine['python']}; load before the start "
         f"{machine['load_before']}.",
         "",
+    ]
+    return "\n".join(lines + (_learning(result) if "seeds" in result else _speed(result)))
+
+
+def _learning(result: Mapping[str, Any]) -> list[str]:
+    """What was learned, with several seeds."""
+    seeds = ", ".join(str(seed) for seed in result["seeds"])
+    return [
+        f"Seeds {seeds}; a baseline that draws nothing has a single run.",
+        "",
+        "| case | who | metric | median | low | high | reference |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(_learned(row) for row in result["rows"]),
+        "",
+        *(f"{note}\n" for note in result.get("notes", ())),
+    ]
+
+
+def _learned(row: Mapping[str, Any]) -> str:
+    figures = " | ".join(f"{row[key]:.4f}" for key in ("median", "low", "high"))
+    return f"| {row['case']} | {row['who']} | {row['metric']} | {figures} | {row['reference']} |"
+
+
+def _speed(result: Mapping[str, Any]) -> list[str]:
+    """Who was how fast."""
+    return [
         "| case | luthier over the fastest peer |",
         "| --- | --- |",
         *(f"| {case} | {ratio:.2f} |" for case, ratio in result["ratios"].items()),
@@ -64,7 +91,6 @@ def _section(result: Mapping[str, Any]) -> str:
         ),
         *_versions(result["versions"]),
     ]
-    return "\n".join(lines)
 
 
 def _row(row: Mapping[str, Any]) -> str:

@@ -74,3 +74,18 @@ def test_without_results_nothing_is_written(
     assert results.main([], tmp_path / "RESULTS.md") == 2
     assert not (tmp_path / "RESULTS.md").exists()
     assert "run a benchmark with --json" in capsys.readouterr().err
+
+
+def test_what_was_learned_is_a_table_of_its_own() -> None:
+    row = {"case": "mr_cnn", "who": "luthier", "metric": "accuracy", "reference": "0.761"}
+    learned = {
+        **{key: RESULT[key] for key in ("date", "command", "machine")},
+        "benchmark": "text_learning",
+        "seeds": [1, 2],
+        "rows": [{**row, "median": 0.78949, "low": 0.77, "high": 0.79}],
+        "notes": ["A sentence."],
+    }
+    text = results.page([learned])
+    assert "Seeds 1, 2;" in text
+    assert "| mr_cnn | luthier | accuracy | 0.7895 | 0.7700 | 0.7900 | 0.761 |" in text
+    assert "A sentence." in text
