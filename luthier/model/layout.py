@@ -151,18 +151,6 @@ class Layout:
         return positions.to(self.device)
 
     @cached_property
-    def flat_N(self) -> tuple[Tensor, ...]:
-        """For each document, where its positions are in the rows laid end to end."""
-        return tuple(
-            torch.arange(
-                span.row * self.time + span.start,
-                span.row * self.time + span.stop,
-                device=self.device,
-            )
-            for span in self.spans
-        )
-
-    @cached_property
     def groups(self) -> Groups:
         """The documents in groups of about the same length, for what costs more than linearly."""
         starts = [span.row * self.time + span.start for span in self.spans]

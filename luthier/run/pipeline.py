@@ -80,9 +80,10 @@ def train(
     earlier = directory.read_decisions() if resuming else ()
     if resuming:
         must_be_same(recipe, directory)
-    start = start_of(where_it_was(recipe, earlier))
+    placed = where_it_was(recipe, earlier)
+    start = start_of(placed)
     with watching.reading() as progress:
-        given = read(where_it_was(recipe, earlier), start, progress=progress)
+        given = read(placed, start, progress=progress)
     resolved = resolve(given.recipe, given.prepared, earlier, given.decisions)
     assembly = assemble(resolved.recipe, given.prepared, network)
     session = open_session(directory, resolved, given.prepared, assembly, start)

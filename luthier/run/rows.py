@@ -7,11 +7,11 @@ from typing import Any
 
 from luthier.data.decoding import Progress
 from luthier.data.examples import Examples
-from luthier.data.prepare import prepare
 from luthier.data.prepared import Prepared
 from luthier.errors import InputError
 from luthier.recipe import Recipe
 from luthier.run.directory import RunDirectory
+from luthier.run.reading import read
 from luthier.spec import Decision
 
 SPLITS = ("test", "validation", "train")
@@ -25,10 +25,8 @@ def data_of(directory: RunDirectory, progress: Progress | None = None) -> Prepar
         DataError: If it is gone or damaged.
         InputError: If it is no longer what it was.
     """
-    recipe = directory.read_resolved()
-    prepared = prepare(
-        recipe.data, purpose=recipe.task.purpose(), seed=recipe.training.seed, progress=progress
-    )
+    # Resolved, it holds all that a start settled: none is read.
+    prepared = read(directory.read_resolved(), progress=progress).prepared
     must_be_same_data(directory, prepared)
     return prepared
 

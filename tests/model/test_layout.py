@@ -42,7 +42,6 @@ def test_what_is_said_of_documents(name: str) -> None:
     assert not layout.full
     flat = layout.documents_BT.flatten()
     assert layout.present_S.tolist() == [n for n, number in enumerate(flat) if number != PADDING]
-    assert [flat[places].tolist() for places in layout.flat_N] == [[0, 0], [1, 1, 1], [2]]
     assert layout.present_NL.sum(1).tolist() == list(LENGTHS)
 
 

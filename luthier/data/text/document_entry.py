@@ -168,28 +168,19 @@ def _digest(each: Survey) -> str:
 
 
 def known_tokenizer(
-    spec: TokenizerSpec | Auto, given: Tokenizer | None, purpose: Purpose, *, tokens: str | None
+    spec: TokenizerSpec | Auto, purpose: Purpose, *, tokens: str | None
 ) -> Tokenizer | None:
     """The tokenizer, where none is to be learned.
 
     Args:
         spec: What the recipe says.
-        given: Stands for it.
         purpose: What special tokens are wanted for.
         tokens: A file of ready tokens, where there is one.
 
     Raises:
-        DataError: If it lacks a special token, or ready tokens have no tokenizer.
-        SpecError: If a tokenizer's file cannot be used.
+        DataError: If ready tokens have no tokenizer.
+        SpecError: If a tokenizer's file cannot be used, or lacks a special token.
     """
-    if given is not None:
-        lacking = [name for name in purpose.specials if given.special(name) is None]
-        if lacking:
-            raise DataError(
-                f"data.tokenizer: the given one has no token for {', '.join(lacking)}, which the "
-                "task needs"
-            )
-        return given
     if spec != "auto" and not isinstance(spec, LearnedSpec):
         return train_tokenizer(spec, (), specials=purpose.specials)
     if tokens is not None:

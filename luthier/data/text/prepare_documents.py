@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,17 +54,6 @@ class PreparedDocuments(Prepared):
     findings: tuple[Finding, ...]
     """What a person should know of the texts."""
 
-    def beginnings(self, documents: int, tokens: int) -> list[str]:
-        """The first training documents of each source, as far as some tokens go."""
-        found = []
-        for part in self.parts:
-            stream = part.streams["train"]
-            for start, stop in itertools.pairwise(stream.starts[: documents + 1].tolist()):
-                found.append(
-                    self.tokenizer.decode(stream.tokens[start : min(stop, start + tokens)])
-                )
-        return found
-
 
 def prepare_documents(
     spec: TextsSpec,
@@ -74,7 +62,6 @@ def prepare_documents(
     seed: int,
     progress: Progress | None = None,
     cache: Path | None = None,
-    tokenizer: Tokenizer | None = None,
 ) -> PreparedDocuments:
     """Reads, checks, divides and tokenizes documents, and lays them out in rows.
 
@@ -84,7 +71,6 @@ def prepare_documents(
         seed: Of all that is random in training.
         progress: Told what is being done, and how far it is.
         cache: Where tokens are kept; none means `cache_folder()`.
-        tokenizer: Stands for the spec's, where a network is there already.
 
     Raises:
         DataError: If the data cannot be used: what, where, what to do.
@@ -96,7 +82,7 @@ def prepare_documents(
             "data.kind: got texts with labels; this task learns from documents: "
             "{kind: text, path: …}"
         )
-    sources = _sources(spec, purpose, tokenizer)
+    sources = _sources(spec, purpose)
     faults = [source.faults() for source in sources.specs]
     found = tokenized(
         (cache_folder() if cache is None else cache) / "tokens",
@@ -141,7 +127,7 @@ def prepare_documents(
     )
 
 
-def _sources(spec: TextSpec | MixtureSpec, purpose: Purpose, given: Tokenizer | None) -> Sources:
+def _sources(spec: TextSpec | MixtureSpec, purpose: Purpose) -> Sources:
     """What is read, with all of its settings."""
     if isinstance(spec, MixtureSpec):
         specs = spec.sources
@@ -154,7 +140,7 @@ def _sources(spec: TextSpec | MixtureSpec, purpose: Purpose, given: Tokenizer | 
         files = source.files()
         if holds_tokens(files):
             tokens = str(files.files[0].path)
-    known = known_tokenizer(spec.tokenizer, given, purpose, tokens=tokens)
+    known = known_tokenizer(spec.tokenizer, purpose, tokens=tokens)
     return Sources(
         specs=specs,
         weights=weights,

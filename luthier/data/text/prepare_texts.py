@@ -58,7 +58,6 @@ def prepare_texts(
     seed: int,
     progress: Progress | None = None,
     cache: Path | None = None,
-    tokenizer: Tokenizer | None = None,
 ) -> PreparedTexts:
     """Reads, checks, splits, and makes tokens.
 
@@ -68,7 +67,6 @@ def prepare_texts(
         seed: Of all that is random in training; of these texts, nothing is.
         progress: Told what is being done, and how far it is.
         cache: Where the tokens of many texts are kept; none means `cache_folder()`.
-        tokenizer: Instead of the spec's own, where a network is there that knows it.
 
     Raises:
         DataError: If the data cannot be used: what, where, what to do.
@@ -79,7 +77,7 @@ def prepare_texts(
     framed, frame_decisions = _framed(spec, purpose)
     pairs = texts.parts["train"][0].second is not None
     specials = _specials(purpose, framed=framed, pairs=pairs)
-    wanted, token_decisions = (tokenizer, []) if tokenizer else _wanted(spec, texts)
+    wanted, token_decisions = _wanted(spec, texts)
     tokens = tokens_of(texts, wanted, specials, progress=progress, cache=cache)
     tokenizer, raw = tokens.tokenizer, tokens.raw
     form = TextForm(

@@ -85,6 +85,8 @@ GATED_MLP_WIDTH = Rule(
     f"8/3 of the width of {{width}}, up to a multiple of {MULTIPLE}: the weights of an ungated one "
     "of 4 times",
 )
+DECODER = (DEPTH, WIDTH, HEADS, KV_HEADS, HEAD_WIDTH_BY_HEADS, GATED_MLP_WIDTH)
+"""Of a Llama and what came of it: all sizes of its layers."""
 TIED = Rule(
     "tied",
     lambda s: s["width"] < UNTIED,

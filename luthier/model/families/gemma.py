@@ -11,14 +11,7 @@ from luthier.model.block import Share, Size
 from luthier.model.blocks.attention import AttentionSpec, Positive
 from luthier.model.blocks.mlp import MlpSpec
 from luthier.model.families.decoder import behind, heads
-from luthier.model.families.dial import (
-    DEPTH,
-    GATED_MLP_WIDTH,
-    HEAD_WIDTH_BY_HEADS,
-    HEADS,
-    KV_HEADS,
-    WIDTH,
-)
+from luthier.model.families.dial import DECODER
 from luthier.model.families.family import (
     Block,
     FamilySpec,
@@ -93,12 +86,7 @@ class GemmaSpec(FamilySpec):
         "2-27b": _gemma2("27b", (46, 4608, 32, 16, 128, 36_864), 27_227_128_320, 144**-0.5),
     }
     RULES: ClassVar[tuple[Rule, ...]] = (
-        DEPTH,
-        WIDTH,
-        HEADS,
-        KV_HEADS,
-        HEAD_WIDTH_BY_HEADS,
-        GATED_MLP_WIDTH,
+        *DECODER,
         Rule("window", lambda _: 512, "as in Gemma 3 1B"),
         Rule("local_layers", lambda _: 5, "as in Gemma 3"),
         Rule("rotary_base", lambda _: 1e6, "as in Gemma 3, for layers that see all"),

@@ -11,15 +11,7 @@ from luthier.model.block import Share, Size
 from luthier.model.blocks.attention import Positive
 from luthier.model.blocks.rotary import RotaryScaling
 from luthier.model.families.decoder import behind, rotary_layers
-from luthier.model.families.dial import (
-    DEPTH,
-    GATED_MLP_WIDTH,
-    HEAD_WIDTH_BY_HEADS,
-    HEADS,
-    KV_HEADS,
-    TIED,
-    WIDTH,
-)
+from luthier.model.families.dial import DECODER, TIED
 from luthier.model.families.family import FamilySpec, Published, Rule, Values
 from luthier.spec import Auto
 
@@ -97,12 +89,7 @@ class LlamaSpec(FamilySpec):
         "smollm2-1.7b": _smollm2("1.7b", _settings(24, 2048, 32, 32, 8192), 1.3e5, 1_711_376_384),
     }
     RULES: ClassVar[tuple[Rule, ...]] = (
-        DEPTH,
-        WIDTH,
-        HEADS,
-        KV_HEADS,
-        HEAD_WIDTH_BY_HEADS,
-        GATED_MLP_WIDTH,
+        *DECODER,
         Rule("rotary_base", lambda _: 10_000.0, "as in Llama 2; longer contexts want a larger one"),
         Rule("rotary_scaling", lambda _: None, "nothing was trained on a shorter context before"),
         TIED,

@@ -10,15 +10,7 @@ from pydantic import Field
 from luthier.model.block import Share, Size
 from luthier.model.blocks.attention import Positive
 from luthier.model.families.decoder import behind, rotary_layers
-from luthier.model.families.dial import (
-    DEPTH,
-    GATED_MLP_WIDTH,
-    HEAD_WIDTH_BY_HEADS,
-    HEADS,
-    KV_HEADS,
-    TIED,
-    WIDTH,
-)
+from luthier.model.families.dial import DECODER, TIED
 from luthier.model.families.family import FamilySpec, Published, Rule, Values
 from luthier.spec import Auto
 
@@ -62,12 +54,7 @@ class MistralSpec(FamilySpec):
         ),
     }
     RULES: ClassVar[tuple[Rule, ...]] = (
-        DEPTH,
-        WIDTH,
-        HEADS,
-        KV_HEADS,
-        HEAD_WIDTH_BY_HEADS,
-        GATED_MLP_WIDTH,
+        *DECODER,
         Rule("window", lambda _: None, "every position sees all before it, as since v0.2"),
         Rule("rotary_base", lambda _: 10_000.0, "as in v0.1; longer contexts want a larger one"),
         TIED,

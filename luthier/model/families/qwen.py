@@ -10,15 +10,7 @@ from pydantic import Field
 from luthier.model.block import Share, Size
 from luthier.model.blocks.attention import Positive
 from luthier.model.families.decoder import behind, rotary_layers
-from luthier.model.families.dial import (
-    DEPTH,
-    GATED_MLP_WIDTH,
-    HEAD_WIDTH_BY_HEADS,
-    HEADS,
-    KV_HEADS,
-    TIED,
-    WIDTH,
-)
+from luthier.model.families.dial import DECODER, TIED
 from luthier.model.families.family import FamilySpec, Published, Rule, Values
 from luthier.spec import Auto
 
@@ -77,12 +69,7 @@ class QwenSpec(FamilySpec):
         "2.5-72b": _qwen25("72b", (80, 8192, 64, 8, 29_568), 72_706_203_648, vocab=152_064),
     }
     RULES: ClassVar[tuple[Rule, ...]] = (
-        DEPTH,
-        WIDTH,
-        HEADS,
-        KV_HEADS,
-        HEAD_WIDTH_BY_HEADS,
-        GATED_MLP_WIDTH,
+        *DECODER,
         Rule("rotary_base", lambda _: 10_000.0, "enough for contexts of some thousand tokens"),
         Rule("qkv_bias", lambda _: False, "as in Qwen 3"),
         Rule("qk_norm", lambda s: not s["qkv_bias"], "Qwen 3 has norms instead of biases"),

@@ -29,7 +29,7 @@ from luthier.data.text.rows import RowExamples
 from luthier.data.text.samples import PADDING, RowSamples
 from luthier.data.text.texts import TextsSpec
 from luthier.data.text.tokenizer import Tokenizer
-from luthier.data.text.tokenizer_training import BpeSpec, CharactersSpec, train_tokenizer
+from luthier.data.text.tokenizer_training import BpeSpec, train_tokenizer
 from luthier.errors import DataError, InputError, SpecError, StorageError
 from luthier.spec import parse
 
@@ -60,9 +60,8 @@ def spec_of(**settings: Any) -> TextsSpec:
 
 
 def prepared(purpose: Purpose = NEXT, seed: int = 1, **settings: Any) -> PreparedDocuments:
-    tokenizer = settings.pop("given", None)
     settings = {key: str(v) if isinstance(v, Path) else v for key, v in settings.items()}
-    return prepare_documents(spec_of(**settings), purpose, seed=seed, tokenizer=tokenizer)
+    return prepare_documents(spec_of(**settings), purpose, seed=seed)
 
 
 def everything(rows: RowExamples | MixedRows | JoinedRows, epoch: int = 0) -> RowSamples:
@@ -133,7 +132,6 @@ def test_documents_come_back_as_they_were(stories: Path) -> None:
     got = texts_of(found, found.train) + texts_of(found, found.validation)
     assert sorted(got) == sorted(wanted)
     assert len(texts_of(found, found.validation)) == 15
-    assert found.beginnings(2, 4)[0].startswith("Story")
 
 
 def test_a_document_stands_between_two_end_tokens(stories: Path) -> None:
@@ -273,16 +271,6 @@ def test_what_was_skipped_is_remembered(tmp_path: Path) -> None:
         prepared(path=path, split={"validation": 0})
 
 
-def test_a_tokenizer_that_is_given_stands_for_the_specs(stories: Path) -> None:
-    given = train_tokenizer(CharactersSpec(), ["abc"], specials=["end"])
-    found = prepared(path=stories, given=given)
-    assert found.tokenizer.fingerprint == given.fingerprint
-    assert "data.tokenizer" not in decided(found)
-    lacking = train_tokenizer(CharactersSpec(), ["abc"], specials=[])
-    with pytest.raises(DataError, match="has no token for end, which the task needs"):
-        prepared(path=stories, given=lacking)
-
-
 def test_a_tokenizer_from_a_file(stories: Path, tmp_path: Path) -> None:
     file = tmp_path / "tokenizer.json"
     file.write_text(train_tokenizer(BpeSpec(vocab=280), ["abcabc"], specials=["end"]).to_json())
@@ -293,6 +281,9 @@ def test_a_tokenizer_from_a_file(stories: Path, tmp_path: Path) -> None:
     assert prepared(path=stories, tokenizer=chosen).fingerprint != found.fingerprint
     with pytest.raises(SpecError, match="does not exist"):
         prepared(path=stories, tokenizer={"kind": "file", "path": "nowhere.json"})
+    file.write_text(train_tokenizer(BpeSpec(vocab=280), ["abcabc"], specials=[]).to_json())
+    with pytest.raises(SpecError, match="lacks special tokens that the task needs: end"):
+        prepared(path=stories, tokenizer=chosen)
 
 
 def write_tokens(path: Path, tokens: list[int]) -> None:
@@ -376,8 +367,9 @@ def test_a_mixture(stories: Path, tmp_path: Path) -> None:
     found = prepared(**how)
     assert isinstance(found.train, MixedRows)
     assert isinstance(found.validation, JoinedRows)
-    alone = [prepared(path=stories, context=64, given=found.tokenizer)]
-    alone.append(prepared(path=other, document="line", context=64, given=found.tokenizer))
+    (tmp_path / "tokenizer.json").write_text(found.tokenizer.to_json())
+    same = {"context": 64, "tokenizer": {"kind": "file", "path": str(tmp_path)}}
+    alone = [prepared(path=stories, **same), prepared(path=other, document="line", **same)]
     assert len(found.train) == sum(len(each.train) for each in alone)
     assert found.train.draws.tolist()[0] == round(0.75 * len(found.train))
     held = [counted_bytes(each.validation) for each in alone if each.validation is not None]
@@ -515,6 +507,5 @@ def test_poems_as_their_archive_lies() -> None:
     assert "1,000 texts" in found.recognised
     assert isinstance(found.train, RowExamples)
     assert found.train.fill > 0.95
-    assert "秦川雄帝宅，函谷壯皇居。\n綺殿千尋起，離宮百雉餘。" in "\n".join(
-        found.beginnings(30, 99)
-    )
+    texts = "\n".join(texts_of(found, found.train))
+    assert "秦川雄帝宅，函谷壯皇居。\n綺殿千尋起，離宮百雉餘。" in texts

@@ -13,8 +13,7 @@ from luthier.data.readers.text_table import TextTableSpec
 from luthier.data.target import Labels, LabelsAndTags, Tags
 from luthier.data.text.prepare_texts import PreparedTexts, prepare_texts
 from luthier.data.text.subwords import WordpieceSpec
-from luthier.data.text.symbols import BytesSpec, WordsSpec
-from luthier.data.text.tokenizer_training import train_tokenizer
+from luthier.data.text.symbols import WordsSpec
 from luthier.errors import DataError, InputError
 
 LABELS = Purpose(learns="labels")
@@ -97,14 +96,6 @@ def test_the_tokenizer_learns_from_training_texts_alone(tmp_path: Path) -> None:
     data = prepared(tmp_path, split=NO_SPLIT)
     known = data.tokenizer.encode(["seen hidden"])[0].tokens.tolist()
     assert known[1] == data.tokenizer.special("unknown") != known[0]
-
-
-def test_a_given_tokenizer_stands_for_the_specs(reviews: Path) -> None:
-    other = train_tokenizer(BytesSpec(), [], specials=["end"])
-    spec = TextTableSpec(path=str(reviews), tokenizer=WordsSpec())
-    data = prepare_texts(spec, LABELS, seed=0, tokenizer=other)
-    assert data.tokenizer is other
-    assert "data.tokenizer" not in {each.place for each in data.decisions}
 
 
 @pytest.mark.parametrize(
