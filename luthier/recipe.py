@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from luthier.adapters import AdapterSpec
 from luthier.data import DataSpec
 from luthier.errors import InputError, Problem, SpecError, nearest
 from luthier.model.blueprint import Aim
@@ -43,6 +44,10 @@ class Recipe(Spec):
     start: str | None = None
     """A finished run whose layers, with their weights, and tokenizer this one starts from. The
     head is new, but where both learn a language with the same objective: there it goes on."""
+    adapter: AdapterSpec | None = None
+    """Which weights move of what `start` gives: those of a small adapter, with
+    `{kind: lora, rank: 16}`. Left out, all do. What is new, as a head for other classes, always
+    does."""
     optimizer: OptimizerSpec = Field(default_factory=AdamSpec)
     """How the weights move."""
     schedule: ScheduleSpec = Field(default_factory=ConstantSpec)

@@ -33,6 +33,11 @@ class Resolved:
     recipe: Recipe
     decisions: tuple[Decision, ...]
 
+    def with_decision(self, decision: Decision) -> Resolved:
+        """The same with one more `auto` made a value."""
+        recipe = self.recipe.with_values({decision.place: decision.value})
+        return Resolved(recipe, (*self.decisions, decision))
+
 
 def resolve(
     recipe: Recipe,

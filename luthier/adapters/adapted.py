@@ -45,7 +45,7 @@ def active(layer: nn.Module, name: str = "weight") -> LowRank | None:
         return None
     own = adapters[chosen]
     assert isinstance(own, nn.ModuleDict)
-    low = own[name] if name in own else None
+    low = own._modules.get(name)
     assert low is None or isinstance(low, LowRank)
     return low
 
@@ -59,7 +59,7 @@ def effective(layer: nn.Module, name: str = "weight") -> Tensor:
 class AdaptedLinear(nn.Linear):
     """`x W^T + scale * (x A^T) B^T + b`, without the sum of the matrices."""
 
-    weight = property(effective)  # type: ignore[assignment]
+    weight = property(effective)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(…, D)` to `(…, E)`."""
@@ -84,7 +84,7 @@ def _plus(y: Tensor, thin: Tensor, up: Tensor, scale: float) -> Tensor:
 class AdaptedEmbedding(nn.Embedding):
     """A table of which each row has a thin part: the rows that are looked up are made alone."""
 
-    weight = property(effective)  # type: ignore[assignment]
+    weight = property(effective)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """`(…)` whole numbers to `(…, D)`."""
@@ -108,29 +108,29 @@ def _convolved(self: Any, x: Tensor) -> Tensor:
     if factor_R is not None:
         factor = rowwise(factor_R, weight.ndim)
         weight, delta = weight * factor, delta * factor
-    y = self._conv_forward(x, weight, bias)
-    return y + self._conv_forward(dropped(x, low.dropout), delta, None)
+    own: Tensor = self._conv_forward(x, weight, bias)
+    return own + self._conv_forward(dropped(x, low.dropout), delta, None)
 
 
 class AdaptedConv1d(nn.Conv1d):
     """A convolution over time, channels first."""
 
-    weight = property(effective)  # type: ignore[assignment]
-    forward = _convolved
+    weight = property(effective)
+    forward = _convolved  # type: ignore[assignment]
 
 
 class AdaptedConv2d(nn.Conv2d):
     """A convolution over images."""
 
-    weight = property(effective)  # type: ignore[assignment]
-    forward = _convolved
+    weight = property(effective)
+    forward = _convolved  # type: ignore[assignment]
 
 
 class AdaptedTimeConv(TimeConv):
     """A convolution over time, channels last."""
 
-    weight = property(effective)  # type: ignore[assignment]
-    forward = _convolved
+    weight = property(effective)
+    forward = _convolved  # type: ignore[assignment]
 
 
 def _recurrent_weight(self: nn.Module, name: str) -> Any:
@@ -156,7 +156,7 @@ class AdaptedLstm(Lstm):
     """An LSTM with adapters of the matrices that read the input and the state."""
 
     __getattr__ = _recurrent_weight
-    _flat_weights = property(_recurrent_weights, _kept_by_torch)  # type: ignore[assignment]
+    _flat_weights = property(_recurrent_weights, _kept_by_torch)
     flatten_parameters = _stay_apart
 
 
@@ -164,7 +164,7 @@ class AdaptedGru(nn.GRU):
     """The same of a GRU."""
 
     __getattr__ = _recurrent_weight
-    _flat_weights = property(_recurrent_weights, _kept_by_torch)  # type: ignore[assignment]
+    _flat_weights = property(_recurrent_weights, _kept_by_torch)
     flatten_parameters = _stay_apart
 
 
@@ -172,7 +172,7 @@ class AdaptedRnn(nn.RNN):
     """The same of a plain RNN."""
 
     __getattr__ = _recurrent_weight
-    _flat_weights = property(_recurrent_weights, _kept_by_torch)  # type: ignore[assignment]
+    _flat_weights = property(_recurrent_weights, _kept_by_torch)
     flatten_parameters = _stay_apart
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import torch
@@ -21,7 +21,7 @@ from luthier.adapters.adapted import (
     weight_names,
 )
 from luthier.adapters.lora import LoraSpec, LowRank
-from luthier.adapters.matching import matching
+from luthier.adapters.matching import matches, matching
 from luthier.adapters.still import keep_still, let_move
 from luthier.errors import InputError, nearest
 
@@ -106,6 +106,22 @@ def targets(network: nn.Module, spec: LoraSpec, new: Sequence[str] = ()) -> dict
                 raise _cannot(pattern, layers[meant[0]], adaptable)
     _must_fit(network, found, spec)
     return found
+
+
+def short_targets(network: nn.Module, layers: Iterable[str]) -> list[str]:
+    """Patterns that mean just these layers: `query`, else `layers.*.query`, else each name."""
+    layers = list(layers)
+    last = {name.rpartition(".")[2] for name in layers}
+    between = {f"{name.partition('.')[0]}.*.{name.rpartition('.')[2]}" for name in layers}
+    for patterns in (sorted(last), sorted(between)):
+        meant = {
+            name
+            for name, layer in network.named_modules()
+            if _plain(layer) in ADAPTED and any(matches(name, pattern) for pattern in patterns)
+        }
+        if meant == set(layers):
+            return patterns
+    return layers
 
 
 def activate(network: nn.Module, name: str | None) -> None:

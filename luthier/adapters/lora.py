@@ -91,13 +91,13 @@ class LowRank(nn.Module):
         super().__init__()
         rows, columns = weight.shape[0], weight.shape[1:].numel()
         dtype = weight.dtype if weight.is_floating_point() else torch.float32
-        where = {"device": weight.device, "dtype": dtype}
         self.shape = tuple(weight.shape)
         self.scale = spec.scale
         self.dropout = spec.dropout
         self.table = table
-        self.down = nn.Parameter(torch.empty((spec.rank, columns), **where))
-        self.up = nn.Parameter(torch.zeros((rows, spec.rank), **where))
+        down = torch.empty((spec.rank, columns), dtype=dtype, device=weight.device)
+        self.down = nn.Parameter(down)
+        self.up = nn.Parameter(torch.zeros((rows, spec.rank), dtype=dtype, device=weight.device))
         self.magnitude = nn.Parameter(lengths(weight.detach())) if spec.kind == "dora" else None
 
     @torch.no_grad()
@@ -124,7 +124,8 @@ class LowRank(nn.Module):
             return None
         with torch.no_grad():
             length_R = lengths(weight + self.delta())
-        return self.magnitude / length_R
+        factor_R: Tensor = self.magnitude / length_R
+        return factor_R
 
     def applied(self, weight: Tensor) -> Tensor:
         """The weight with what the adapter adds to it."""
@@ -135,7 +136,8 @@ class LowRank(nn.Module):
 
 def lengths(weight: Tensor) -> Tensor:
     """The Euclidean length of each row. `(R,)`."""
-    return torch.linalg.vector_norm(weight.flatten(1), dim=1)
+    length_R: Tensor = torch.linalg.vector_norm(weight.flatten(1), dim=1)
+    return length_R
 
 
 def rowwise(values_R: Tensor, ndim: int) -> Tensor:

@@ -104,6 +104,7 @@ def _fits(block: nn.Module) -> bool:
     if not isinstance(block.activation, nn.ReLU | nn.Identity):
         return False
     if isinstance(block, Conv):
-        plain = not block.margins and isinstance(block.norm, nn.Identity)
+        plain = type(block.conv) is nn.Conv2d and not block.margins
+        plain = plain and isinstance(block.norm, nn.Identity)
         return plain and block.conv.weight.dtype == torch.float32
     return True

@@ -56,6 +56,8 @@ def flatten_in_memory_order(network: nn.Module) -> dict[str, Tensor]:
             continue
         if first.reads.form != "image" or first.order == "channels_last":
             continue
+        if type(second.linear) is not nn.Linear:
+            continue  # what an adapter reads would have to be reordered too
         first.order = "channels_last"
         canonical = torch.arange(second.linear.in_features).view(first.reads.shape)
         order = canonical.permute(1, 2, 0).flatten()

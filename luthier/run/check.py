@@ -37,6 +37,8 @@ class Checked:
     called: Literal["classes", "tags"] = "classes"
     """What they are, for people."""
     findings: tuple[Finding, ...]
+    moves: str = ""
+    """What an adapter lets move; empty without one."""
 
     @property
     def errors(self) -> int:
@@ -50,7 +52,8 @@ class Checked:
         rows = ", ".join(f"{count:,} {name}" for name, count in self.splits.items())
         found = f"{len(self.findings)} finding{'s' if len(self.findings) != 1 else ''}"
         classes = f"; {self.classes} {self.called}" if self.classes else ""
-        return f"{self.recognised}: {rows}{classes}. {found}."
+        moves = f" It {self.moves}." if self.moves else ""
+        return f"{self.recognised}: {rows}{classes}. {found}.{moves}"
 
     def to_json(self) -> dict[str, Any]:
         """As `check --json` prints it."""
@@ -58,6 +61,7 @@ class Checked:
             "recognised": self.recognised,
             "splits": self.splits,
             "classes": self.classes,
+            "adapter": self.moves or None,
             "findings": [
                 {"severity": found.severity, "message": found.message, "files": list(found.files)}
                 for found in self.findings
@@ -81,13 +85,15 @@ def check_recipe(recipe: Recipe, progress: Progress | None = None) -> Checked:
     prepared = given.prepared
     resolved = resolve(given.recipe, prepared, before=given.decisions)
     assembly = assemble(resolved.recipe, prepared)
-    open_session(RunDirectory(RUNS / recipe.name), resolved, prepared, assembly, start)
+    directory = RunDirectory(RUNS / recipe.name)
+    adapted = open_session(directory, resolved, prepared, assembly, start).adapting
     return Checked(
         recognised=prepared.recognised,
         splits={name: len(rows) for name, rows in splits_of(prepared).items()},
         classes=len(names_of(prepared.target)),
         called="tags" if isinstance(prepared.target, Tags) else "classes",
         findings=tuple(_findings(prepared)),
+        moves="" if adapted is None else adapted.moves.sentence(),
     )
 
 

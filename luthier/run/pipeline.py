@@ -95,6 +95,8 @@ def train(
             watching.say(f"{directory.path} is complete already: {begun.step:,} steps.")
         else:
             _begin(session, recipe)
+            if session.adapting is not None:
+                watching.say(f"{session.adapting.moves.sentence()}.")
             with stop_on_signals() as stop:
                 fitted = _fit(session, begun, watching, hooks, stop)
                 finish(session, fitted)
@@ -145,6 +147,8 @@ def _begin(session: Session, recipe: Recipe) -> None:
             "skipped": [list(item) for item in prepared.skipped],
         },
     }
+    if session.adapting is not None:
+        facts["adapter"] = session.adapting.to_json()
     # New facts, not more: a run that goes on is no longer finished, whatever model it has.
     directory.write_facts(facts, DISK)
     # Last, for it is what makes the directory a run.
@@ -211,6 +215,8 @@ def _going_on(session: Session, watching: Watching) -> LoopState | None:
     """The state of the newest valid checkpoint, its tensors loaded."""
     store = session.store
     must_be_same_data(session.directory, session.prepared)
+    if session.adapting is not None:
+        session.adapting.must_be_same(session.directory)
     found = store.newest()
     _warn(store, watching)
     if found is None:

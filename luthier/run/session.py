@@ -16,6 +16,7 @@ from luthier.placement.machine import installed
 from luthier.placement.place import place
 from luthier.recipe import Recipe
 from luthier.resolve import Resolved
+from luthier.run.adapting import Adapting, adapting
 from luthier.run.assembly import Assembly, must_learn_from_one_row, with_weights
 from luthier.run.directory import RunDirectory
 from luthier.run.start import Start
@@ -42,6 +43,8 @@ class Session:
     total_steps: int
     """Of the whole run."""
     schedule: Schedule
+    adapting: Adapting | None = None
+    """What an adapter made of the network."""
 
     @property
     def recipe(self) -> Recipe:
@@ -96,6 +99,8 @@ def open_session(
         tokenizer, context = prepared.inputs.tokenizer, prepared.signal.shape[0]
         prompt_tokens(tokenizer, settings.samples, context, "training.samples: prompt")
     network = with_weights(assembly, recipe, start)
+    resolved, adapted = adapting(network, resolved, start)
+    still = frozenset() if adapted is None else adapted.still
     placed = place(network, recipe.placement)
     loader = Loader(
         prepared.train,
@@ -116,10 +121,12 @@ def open_session(
         learner=Learner(
             placed=placed,
             optimizer=recipe.optimizer.build(placed.network),
-            average=Average(network, settings.ema_decay) if settings.ema_decay else None,
+            average=Average(network, settings.ema_decay, still) if settings.ema_decay else None,
+            still=still,
         ),
         loader=loader,
         total_steps=total_steps,
         schedule=schedule_for(recipe.schedule, total_steps),
         store=Store(directory.checkpoints, keep=settings.keep_checkpoints),
+        adapting=adapted,
     )

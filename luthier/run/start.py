@@ -85,6 +85,10 @@ class Start:
         ]
         return learned[0] if learned else None
 
+    def new(self, recipe: Recipe) -> tuple[str, ...]:
+        """What the names of weights begin with that it does not give."""
+        return () if self._goes_on(recipe) else ("neck.", "head.")
+
     def _goes_on(self, recipe: Recipe) -> bool:
         """Whether the recipe learns what was learned: the same objective, of the same tokens."""
         before, now = self.model.task, recipe.task

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -18,18 +18,21 @@ class Average:
     Args:
         network: Whose weights; the average begins as a copy of them.
         decay: Between 0 and 1. About the last `1 / (1 - decay)` steps count.
+        still: The names of weights that do not move, and need no average.
 
     Source:
         Polyak and Juditsky 1992; the rule for the first steps is that of TensorFlow's
         `ExponentialMovingAverage`.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(
+        self, network: nn.Module, decay: float, still: Collection[str] = frozenset()
+    ) -> None:
         self.decay = decay
         self._live = {
             name: tensor
             for name, tensor in network.state_dict(keep_vars=True).items()
-            if tensor.is_floating_point()
+            if tensor.is_floating_point() and name not in still
         }
         self.tensors: dict[str, Tensor] = {
             name: tensor.detach().clone() for name, tensor in self._live.items()

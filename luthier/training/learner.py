@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from luthier.adapters.attach import merged
 from luthier.errors import InputError
 from luthier.placement.placed import Placed
 from luthier.training.average import Average
@@ -25,9 +26,13 @@ class Learner:
     optimizer: torch.optim.Optimizer
     """Of the placed network's own parameters, made after it was placed."""
     average: Average | None = None
+    still: frozenset[str] = frozenset()
+    """The names of the network's weights that never move, since an adapter moves in their place: a
+    checkpoint leaves them out."""
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
-        """What a checkpoint holds: `weights`, `optimizer` and, where there is one, `average`.
+        """What a checkpoint holds: `weights` that move, `optimizer` and, where there is one,
+        `average`.
 
         In canonical order. Not copies, where nothing had to be reordered.
         """
@@ -53,23 +58,28 @@ class Learner:
             load_into(own[key], placed, key)
 
     def finished(self) -> dict[str, Tensor]:
-        """The weights to use, in canonical order: the averages where there are any."""
-        tensors = self.tensors()
-        return {**tensors["weights"], **tensors.get("average", {})}
+        """The weights to use, whole and in canonical order: the averages where there are any, and
+        with what an adapter adds to them."""
+        with self.finishing():
+            found = merged(self.placed.network)
+            if self.average is not None:
+                found = {name: tensor.clone() for name, tensor in found.items()}
+        return {name: self._to_canonical(name, tensor) for name, tensor in found.items()}
 
     def finishing(self) -> AbstractContextManager[None]:
         """The network has the weights to use, while inside."""
         return nullcontext() if self.average is None else self.average.in_place()
 
     def is_finite(self) -> bool:
-        """Whether every weight is a number. Waits for the device."""
-        weights = [weight.detach() for weight in self.placed.network.parameters()]
+        """Whether every weight that moves is a number. Waits for the device."""
+        named = self.placed.network.named_parameters()
+        weights = [weight.detach() for name, weight in named if name not in self.still]
         return bool(torch.stack([torch.isfinite(weight).all() for weight in weights]).all())
 
     def _own(self) -> dict[str, dict[str, Tensor]]:
         network = self.placed.network
         own = {
-            "weights": dict(network.state_dict()),
+            "weights": {n: t for n, t in network.state_dict().items() if n not in self.still},
             "optimizer": state_tensors(self.optimizer, network),
         }
         if self.average is not None:

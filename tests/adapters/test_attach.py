@@ -171,7 +171,7 @@ def test_a_target_that_is_not_there(targets: tuple[str, ...], message: str) -> N
 
 
 def test_what_cannot_be_done_is_refused() -> None:
-    with pytest.raises(InputError, match="lower adapter.rank"):
+    with pytest.raises(InputError, match=r"lower adapter\.rank"):
         attach(network("dense"), LoraSpec(rank=500))
     with pytest.raises(InputError, match=r"adapter.dropout: got 0.1, but layers.1.rnn"):
         attach(network("gru"), LoraSpec(rank=2, dropout=0.1))

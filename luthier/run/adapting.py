@@ -1,0 +1,97 @@
+"""The adapter of a run: on what it is put, and what moves then."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from luthier.adapters.attach import attach, short_targets, targets
+from luthier.adapters.moving import Moves, moves
+from luthier.errors import InputError, Problem, SpecError
+from luthier.model.blueprint import Network
+from luthier.resolve import Resolved
+from luthier.run.directory import RunDirectory
+from luthier.run.start import Start
+from luthier.spec import Decision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapting:
+    """What an adapter made of the network of a run."""
+
+    moves: Moves
+    still: frozenset[str]
+    """The names of the weights that never move."""
+    base: str
+    """The SHA-256 of these."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As the facts of a run hold it."""
+        return {**self.moves.to_json(), "base": self.base}
+
+    def must_be_same(self, directory: RunDirectory) -> None:
+        """Refuses another base than the one that the run began with: its checkpoints hold what
+        moves alone.
+
+        Raises:
+            InputError: If a weight differs.
+        """
+        if self.base != directory.read_facts()["adapter"]["base"]:
+            raise InputError(
+                f"the weights under the adapter are not those that {directory.path} began with; "
+                "bring its start back as it was, or train another run"
+            )
+
+
+def adapting(
+    network: Network, resolved: Resolved, start: Start | None
+) -> tuple[Resolved, Adapting | None]:
+    """Puts the recipe's adapter on the network, if it has one.
+
+    Args:
+        network: With its first weights, not placed yet.
+        resolved: The recipe.
+        start: What gave the weights; none where Python code gave the network.
+
+    Returns:
+        The recipe with the adapter's targets settled too, and what the adapter made.
+
+    Raises:
+        InputError: If the adapter does not suit the network.
+    """
+    recipe, spec = resolved.recipe, resolved.recipe.adapter
+    if spec is None:
+        return resolved, None
+    if start is None and recipe.model is not None:
+        message = (
+            "is put on weights that were trained before, but the recipe has no start; give start, "
+            "or leave adapter out"
+        )
+        raise SpecError([Problem(place="adapter", message=message)])
+    new = () if start is None else start.new(recipe)
+    if spec.targets == "auto":
+        found = short_targets(network, targets(network, spec, new))
+        reason = "each layer of which two thin matrices are smaller than its weights"
+        resolved = resolved.with_decision(
+            Decision(place="adapter.targets", value=found, reason=reason)
+        )
+        spec = spec.model_copy(update={"targets": tuple(found)})
+    attach(network, spec, new=new, seed=recipe.training.seed)
+    still = {name: w for name, w in network.named_parameters() if not w.requires_grad}
+    made = Adapting(moves=moves(network), still=frozenset(still), base=fingerprint(still))
+    return resolved, made
+
+
+def fingerprint(weights: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of named weights: their names, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        weight = weights[name].detach()
+        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}\n".encode())
+        if weight.numel() and not weight.is_meta:
+            digest.update(weight.contiguous().view(-1).cpu().view(-1).numpy().data)
+    return digest.hexdigest()

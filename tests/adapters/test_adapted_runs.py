@@ -1,0 +1,170 @@
+"""Runs with an adapter: from another run, resumed, finished, refused."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import luthier
+from luthier.checkpoint.weights import read_weights
+from luthier.errors import InputError, SpecError
+from luthier.recipe import Recipe
+from luthier.run.check import check_recipe
+from luthier.training.events import Event, Saved
+
+NOUNS = ("cat", "dog", "sun", "sea", "man", "hen")
+LAYERS: list[dict[str, Any]] = [
+    {"kind": "tokens", "width": 16},
+    {"kind": "attention", "heads": 2, "position": "rotary"},
+    {"kind": "mlp", "gated": True},
+]
+TRAINING = {"steps": 6, "batch_size": 4, "seed": 3, "checkpoint_every_steps": 2}
+
+
+def recipe(data: dict[str, Any], **sections: Any) -> Recipe:
+    given = {"name": "small", "data": data, "training": TRAINING, "placement": {"threads": 1}}
+    return Recipe.of(given | sections)
+
+
+def language(folder: Path, objective: str = "next_token", **sections: Any) -> Recipe:
+    data = {"kind": "text", "path": str(folder / "text.txt"), "document": "line", "context": 16}
+    if "start" not in sections:
+        causal = objective == "next_token"
+        sections["model"] = {"layers": [LAYERS[0], LAYERS[1] | {"causal": causal}, LAYERS[2]]}
+        data["tokenizer"] = {"kind": "words", "least": 1}
+    return recipe(data, task={"kind": "language", "objective": objective}, **sections)
+
+
+def classify(folder: Path, **sections: Any) -> Recipe:
+    data = {"kind": "text_table", "path": str(folder / "labels.csv"), "context": 12}
+    return recipe(data, task={"kind": "classify"}, start=str(folder / "masked"), **sections)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with texts, and runs to start from."""
+    folder = tmp_path_factory.mktemp("world")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LUTHIER_CACHE", str(folder / "cache"))
+        texts = [f"the {one} saw the {other}" for one in NOUNS for other in NOUNS]
+        (folder / "text.txt").write_text("\n".join(texts) + "\n")
+        rows = [f"{text} today,{'ab'[n % 2]}" for n, text in enumerate(texts)]
+        (folder / "labels.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+        luthier.train(language(folder), out=folder / "start")
+        luthier.train(language(folder, "masked"), out=folder / "masked")
+        yield folder
+
+
+ADAPTER = {"kind": "lora", "rank": 2, "targets": ["query", "up"]}
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return read_weights(run / "model" / "model.safetensors")
+
+
+def test_only_the_adapter_moves_and_the_finished_model_is_whole(
+    world: Path, tmp_path: Path
+) -> None:
+    given = language(world, start=str(world / "start"), adapter=ADAPTER)
+    run = luthier.train(given, out=tmp_path / "run")
+    before, after = weights(world / "start"), weights(tmp_path / "run")
+    assert before.keys() == after.keys()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"layers.1.inner.query.weight", "layers.2.inner.up.weight"}
+    checkpoint = read_weights(
+        tmp_path / "run" / "checkpoints" / "step-000006" / "weights.safetensors"
+    )
+    assert all(".adapters." in name for name in checkpoint)
+    assert len(checkpoint) == 4
+    assert run.generate(["the cat"])[0].text
+    facts = run.directory.read_facts()["adapter"]
+    assert facts["trained"] == 2 * (16 + 16) + 2 * (16 + 40)
+    assert facts["where"] == "query, up in 1 layer"
+
+
+@pytest.mark.parametrize("extra", [{}, {"dropout": 0.2}, {"kind": "dora"}])
+def test_a_resumed_run_is_equal_bit_for_bit(
+    world: Path, tmp_path: Path, extra: dict[str, Any]
+) -> None:
+    training = TRAINING | {"ema_decay": 0.9, "accumulate": 2}
+    given = language(world, start=str(world / "start"), adapter=ADAPTER | extra, training=training)
+    luthier.train(given, out=tmp_path / "whole")
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Saved) and event.step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        luthier.train(given, out=tmp_path / "parts", hooks=(stop,))
+    luthier.train(given, out=tmp_path / "parts", resume=True)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_new_head_moves_whole_beside_the_adapter(world: Path, tmp_path: Path) -> None:
+    run = luthier.train(classify(world, adapter=ADAPTER), out=tmp_path / "run")
+    before, after = weights(world / "masked"), weights(tmp_path / "run")
+    layers = {name for name in before if name.startswith("layers.")}
+    moved = {name for name in layers if not torch.equal(before[name], after[name])}
+    assert moved == {"layers.1.inner.query.weight", "layers.2.inner.up.weight"}
+    assert run.directory.read_facts()["adapter"]["where"] == "query, up in 1 layer; head whole"
+    assert run.predict(["the cat saw the sea"])[0]["label"] in "ab"
+    resolved = run.directory.read_resolved()
+    assert resolved.adapter is not None
+    assert resolved.adapter.targets == ("query", "up")
+
+
+def test_a_convolutional_network_under_an_adapter(tmp_path: Path) -> None:
+    digits = {"kind": "digits", "limit": 200}
+    layers = [
+        {"kind": "conv", "channels": 8, "kernel": 3, "norm": "batch", "activation": "relu"},
+        {"kind": "conv", "channels": 8, "kernel": 3, "activation": "relu"},
+        {"kind": "max_pool", "size": 2},
+        {"kind": "flatten"},
+        {"kind": "dense", "width": 12},
+    ]
+    task = {"kind": "classify"}
+    luthier.train(recipe(digits, task=task, model={"layers": layers}), out=tmp_path / "start")
+    given = recipe(digits, task=task, start=str(tmp_path / "start"), adapter={"rank": 2})
+    run = luthier.train(given, out=tmp_path / "run")
+    resolved = run.directory.read_resolved()
+    assert resolved.adapter is not None
+    assert resolved.adapter.targets == ("layers.*.conv", "layers.*.linear")
+    before, after = weights(tmp_path / "start"), weights(tmp_path / "run")
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert {"layers.0.norm.running_mean", "layers.0.norm.weight", "layers.1.conv.bias"} <= same
+    assert {"layers.1.conv.weight", "layers.4.linear.weight", "head.0.linear.bias"} & same == set()
+
+
+def test_what_moves_is_told_before_anything_does(world: Path) -> None:
+    checked = check_recipe(language(world, start=str(world / "start"), adapter=ADAPTER))
+    assert checked.moves.startswith("trains 176 of ")
+    assert "176 of" in checked.sentence()
+    assert checked.to_json()["adapter"] == checked.moves
+
+
+def test_what_an_adapter_cannot_be_put_on(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="adapter: is put on weights that were trained before"):
+        luthier.train(language(world, adapter=ADAPTER), out=tmp_path / "run")
+    wrong = language(world, start=str(world / "start"), adapter=ADAPTER | {"targets": ["qeury"]})
+    with pytest.raises(InputError, match='did you mean "query"'):
+        luthier.train(wrong, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_base_is_refused(world: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    shutil.copytree(world / "start", start)
+    given = language(world, start=str(start), adapter=ADAPTER)
+    luthier.train(given, out=tmp_path / "run")
+    shutil.rmtree(start)
+    other = TRAINING | {"seed": 4}
+    luthier.train(language(world, training=other), out=start)
+    longer = language(world, start=str(start), adapter=ADAPTER, training=TRAINING | {"steps": 8})
+    with pytest.raises(InputError, match="the weights under the adapter are not those"):
+        luthier.train(longer, out=tmp_path / "run", resume=True)
