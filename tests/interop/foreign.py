@@ -26,15 +26,14 @@ SIZES = {
 
 
 def theirs(name: str, seed: int = 0, **settings: Any) -> Any:
-    """A network of a class of transformers, with random weights that no rule of theirs drew, so
-    that norms and biases count too."""
+    """A network of a class of transformers, with random weights: of norms and biases too."""
     kind = getattr(transformers, name)
     network = kind(kind.config_class(**{**SIZES, **settings})).float().eval()
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for tensor in network.parameters():
             drawn = torch.randn(tensor.shape, generator=random)
-            tensor.copy_(drawn * 0.15 + (1.0 if tensor.ndim == 1 else 0.0))
+            tensor.copy_(drawn * 0.1 if tensor.ndim > 1 else tensor + drawn * 0.1)
     return network
 
 

@@ -39,6 +39,16 @@ class Config:
             raise self.wrong(name, found, "a whole number above 0")
         return found
 
+    def whole_or_none(self, name: str, default: int | None = None) -> int | None:
+        """A whole number above 0, or null, which says that there is none.
+
+        Raises:
+            InputError: If it is anything else.
+        """
+        if name not in self.values:
+            return default
+        return None if self.values[name] is None else self.whole(name)
+
     def number(self, name: str, default: float | None = None) -> float:
         """A number of at least 0.
 

@@ -47,7 +47,7 @@ class Fused:
 
     def to_ours(self, theirs: Tensor, shapes: Sequence[torch.Size]) -> Sequence[Tensor]:
         """Its parts, each with as many rows as ours has."""
-        return theirs.split([shape[0] for shape in shapes])
+        return torch.split(theirs, [shape[0] for shape in shapes])
 
     def to_theirs(self, ours: Sequence[Tensor]) -> Tensor:
         """Ours below one another."""
@@ -56,15 +56,16 @@ class Fused:
 
 @dataclass(frozen=True)
 class Transposed:
-    """Theirs is `(in, out)`, as GPT-2 keeps it; ours, one or several, are `(out, in)`."""
+    """Theirs is `(in, out)`, as GPT-2 keeps it; ours, one or several, are `(out, in)`. A bias is
+    `(out,)` on both sides."""
 
     def to_ours(self, theirs: Tensor, shapes: Sequence[torch.Size]) -> Sequence[Tensor]:
         """Its parts, on their sides."""
-        return theirs.T.split([shape[0] for shape in shapes])
+        return torch.split(theirs.movedim(-1, 0), [shape[0] for shape in shapes])
 
     def to_theirs(self, ours: Sequence[Tensor]) -> Tensor:
         """Ours below one another, on the side."""
-        return torch.cat(list(ours)).T
+        return torch.cat(list(ours)).movedim(0, -1)
 
 
 @dataclass(frozen=True)

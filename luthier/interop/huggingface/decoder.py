@@ -8,12 +8,13 @@ from typing import Any
 
 from luthier.errors import InputError
 from luthier.interop.huggingface.config import Config
-from luthier.interop.huggingface.correspondence import SAME, Match, Way, parts_of
+from luthier.interop.huggingface.correspondence import FUSED, SAME, Match, Way, parts_of
 from luthier.interop.huggingface.curves import CURVES, their_curve
 from luthier.interop.huggingface.family import Design, Network
 from luthier.interop.huggingface.labels import names_of_labels
 from luthier.interop.huggingface.rope import rope
 from luthier.interop.huggingface.row import Named, Row, folded
+from luthier.model.block import BlockSpec
 from luthier.model.blocks.attention import AttentionSpec
 from luthier.model.blocks.dense import DenseSpec
 from luthier.model.blocks.mlp import MlpSpec, width_inside
@@ -28,22 +29,29 @@ ROTARY_BUFFERS = (r"rotary_emb\.inv_freq$",)
 """Files of older versions hold the angles too."""
 
 
-def causal_lm(classes: str, *, also: Sequence[str] = ("ForSequenceClassification",)) -> Any:
-    """The classes of a decoder: `LlamaForCausalLM` and so on."""
-    found: dict[str, Aim | None] = {f"{classes}ForCausalLM": "next_token"}
-    if "ForSequenceClassification" in also:
-        found[f"{classes}ForSequenceClassification"] = "labels"
-    if "ForTokenClassification" in also:
-        found[f"{classes}ForTokenClassification"] = "tags"
-    return {**found, f"{classes}Model": None}
+def classes(name: str) -> dict[str, Aim | None]:
+    """The classes of a decoder, and what each is for: `LlamaForCausalLM` and so on."""
+    return {
+        f"{name}ForCausalLM": "next_token",
+        f"{name}ForSequenceClassification": "labels",
+        f"{name}ForTokenClassification": "tags",
+        f"{name}Model": None,
+    }
 
 
-def attention_settings(config: Config) -> dict[str, Any]:
-    """What an attention is in the config of every one of them, but for its rotary settings."""
-    heads = config.whole("num_attention_heads")
-    kv_heads = config.whole("num_key_value_heads", heads)
-    width = config.whole("hidden_size")
-    head_width = config.whole("head_dim", max(width // heads, 1))
+def attention_settings(
+    config: Config, *, kv_heads: int | None = None, head_width: int | None = None
+) -> dict[str, Any]:
+    """What an attention is in the config of every one of them, but for its rotary settings.
+
+    Args:
+        config: Of any of them.
+        kv_heads: Where the config says nothing; none for as many as there are heads.
+        head_width: Where the config says nothing; none for the width by the heads.
+    """
+    heads, width = config.whole("num_attention_heads"), config.whole("hidden_size")
+    kv_heads = config.whole("num_key_value_heads", kv_heads or heads)
+    head_width = config.whole("head_dim", head_width or max(width // heads, 1))
     return {
         "heads": heads,
         "kv_heads": None if kv_heads == heads else kv_heads,
@@ -53,9 +61,15 @@ def attention_settings(config: Config) -> dict[str, Any]:
     }
 
 
-def mlp_settings(config: Config, activation: str = "hidden_act") -> dict[str, Any]:
-    """What an MLP is in the config of every one of them."""
-    curve = config.choice(activation, CURVES, "silu")
+def mlp_settings(config: Config, activation: str = "hidden_act", usual: str = "silu") -> Any:
+    """What an MLP is in the config of every one of them.
+
+    Args:
+        config: Of any of them.
+        activation: What it calls the activation.
+        usual: The activation where it says nothing.
+    """
+    curve = config.choice(activation, CURVES, usual)
     return {
         "width": config.whole("intermediate_size"),
         "gated": True,
@@ -160,8 +174,15 @@ def written(network: Network) -> tuple[AttentionSpec, MlpSpec, dict[str, Any]]:
     return attention, mlp, settings
 
 
-NORMS = {"a.norm_before": "input_layernorm", "m.norm_before": "post_attention_layernorm"}
+PRE_NORMS = {"a.norm_before": "input_layernorm", "m.norm_before": "post_attention_layernorm"}
 """The norms of a layer: a of its attention, m of its MLP."""
+NORMS_ON_BOTH_SIDES = {
+    "a.norm_before": "input_layernorm",
+    "a.norm_after": "post_attention_layernorm",
+    "m.norm_before": "pre_feedforward_layernorm",
+    "m.norm_after": "post_feedforward_layernorm",
+}
+"""The norms of a layer of Gemma."""
 
 
 @dataclass(frozen=True)
@@ -171,10 +192,12 @@ class Names:
     Args:
         norms: The norms of a layer.
         norm_way: How theirs become ours.
+        fused: Whether queries, keys and values are one tensor, and gate and up another.
     """
 
     norms: Mapping[str, str]
     norm_way: Way = SAME
+    fused: bool = False
 
     def matches(self, row: Row, aim: Aim | None) -> list[Match]:
         """Whose tensor is whose."""
@@ -190,9 +213,14 @@ class Names:
     def _layer(self, theirs: str, attention: Named, mlp: Named) -> list[Match]:
         found = self._attention(f"{theirs}.self_attn", attention)
         assert isinstance(mlp.spec, MlpSpec)
-        for name in ("gate", "up", "down"):
+        inner, apart = f"{mlp.name}.inner", ["gate", "up", "down"]
+        if self.fused:
+            gate_up = (f"{inner}.gate.weight", f"{inner}.up.weight")
+            found.append(Match(f"{theirs}.mlp.gate_up_proj.weight", gate_up, FUSED))
+            apart = ["down"]
+        for name in apart:
             parts = parts_of(mlp.spec.bias)
-            found += Match.same(f"{theirs}.mlp.{name}_proj", f"{mlp.name}.inner.{name}", parts)
+            found += Match.same(f"{theirs}.mlp.{name}_proj", f"{inner}.{name}", parts)
         for place, name in self.norms.items():
             half, norm = place.split(".")
             ours = f"{(attention if half == 'a' else mlp).name}.{norm}.weight"
@@ -202,8 +230,12 @@ class Names:
     def _attention(self, theirs: str, attention: Named) -> list[Match]:
         spec, inner = attention.spec, f"{attention.name}.inner"
         assert isinstance(spec, AttentionSpec)
-        found = []
-        for ours, name in (("query", "q"), ("key", "k"), ("value", "v"), ("out", "o")):
+        found, apart = [], {"query": "q", "key": "k", "value": "v", "out": "o"}
+        if self.fused:
+            qkv = tuple(f"{inner}.{ours}.weight" for ours in ("query", "key", "value"))
+            found.append(Match(f"{theirs}.qkv_proj.weight", qkv, FUSED))
+            apart = {"out": "o"}
+        for ours, name in apart.items():
             bias = spec.bias is True or (spec.bias == "qkv" and name != "o")
             found += Match.same(f"{theirs}.{name}_proj", f"{inner}.{ours}", parts_of(bias))
         if spec.qk_norm != "none":
@@ -232,7 +264,10 @@ def parts_of_decoder(row: Row) -> tuple[Named, list[tuple[Named, Named]], Named]
         InputError: If the layers are others; names the first.
     """
     tokens, *halves, norm = row.layers if len(row.layers) > 1 else (*row.layers, *row.layers)
-    kinds = [TokensSpec, *([AttentionSpec, MlpSpec] * (len(halves) // 2 + 1))][: len(halves) + 1]
+    pattern: list[type[BlockSpec]] = [AttentionSpec, MlpSpec]
+    kinds: list[type[BlockSpec]] = [TokensSpec, *(pattern * (len(halves) // 2 + 1))][
+        : len(halves) + 1
+    ]
     for number, (named, kind) in enumerate(zip((tokens, *halves), kinds, strict=True)):
         if not isinstance(named.spec, kind):
             wanted = kind.model_fields["kind"].default

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from luthier.errors import InputError, nearest
+from luthier.interop.huggingface.bert import BERT
 from luthier.interop.huggingface.config import Config
+from luthier.interop.huggingface.distilbert import DISTILBERT
 from luthier.interop.huggingface.family import Family
+from luthier.interop.huggingface.gemma import GEMMA_2, GEMMA_3
+from luthier.interop.huggingface.gpt2 import GPT_2
 from luthier.interop.huggingface.llama import LLAMA
+from luthier.interop.huggingface.mistral import MISTRAL
+from luthier.interop.huggingface.modernbert import MODERNBERT
+from luthier.interop.huggingface.phi3 import PHI_3
+from luthier.interop.huggingface.qwen import QWEN_2, QWEN_3
+from luthier.interop.huggingface.roberta import ROBERTA
 
-FAMILIES: tuple[Family, ...] = (LLAMA,)
+FAMILIES: tuple[Family, ...] = (
+    LLAMA,
+    MISTRAL,
+    QWEN_2,
+    QWEN_3,
+    GEMMA_2,
+    GEMMA_3,
+    PHI_3,
+    GPT_2,
+    BERT,
+    ROBERTA,
+    DISTILBERT,
+    MODERNBERT,
+)
 """In the order in which a network of ours looks for one that it is a member of."""
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from luthier.interop.huggingface.config import Config
 from luthier.interop.huggingface.decoder import (
-    NORMS,
+    PRE_NORMS,
     ROTARY_BUFFERS,
     TIED,
     Names,
     attention_settings,
-    causal_lm,
+    classes,
     decoder_design,
     depth,
     mlp_settings,
@@ -41,10 +41,10 @@ def _config(network: Network) -> Mapping[str, Any]:
 LLAMA = Family(
     name="Llama",
     model_type="llama",
-    architectures=causal_lm("Llama"),
+    architectures=classes("Llama"),
     prefix="model.",
     design=_design,
-    matches=Names(NORMS).matches,
+    matches=Names(PRE_NORMS).matches,
     config=_config,
     tied=TIED,
     unused=ROTARY_BUFFERS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from luthier.data.purpose import Special
 from luthier.data.text.tokenizer import Tokenizer
@@ -85,12 +85,12 @@ def _numbers(
                 )
             yield number
     for word in words:
-        number = config.values.get(f"{word}_token_id")
-        if _is_token(number):
-            yield number
+        given = config.values.get(f"{word}_token_id")
+        if _is_token(given):
+            yield given
 
 
-def _is_token(number: Any) -> bool:
+def _is_token(number: Any) -> TypeGuard[int]:
     return isinstance(number, int) and not isinstance(number, bool) and number >= 0
 
 
