@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,12 @@ import torch
 pytest.importorskip("transformers")
 
 from encoder_cases import CASES, CLASSES, NAMES, Case
-from foreign import TOKENS, difference, logits, saved, theirs
+from foreign import CONTEXT, TOKENS, difference, logits, saved, theirs
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from luthier.data.target import Documents, Labels, Tags
+from luthier.errors import InputError
 from luthier.interop.huggingface.read import Pretrained, read_pretrained
 from luthier.model.layout import Layout
 from luthier.model.stream import Stream
@@ -109,6 +113,65 @@ def test_what_each_class_is_for(tmp_path: Path) -> None:
     assert kinds["ForSequenceClassification"].target == Labels(names=tuple(CLASSES.values()))
     assert kinds["ForTokenClassification"].task == TagSpec()
     assert kinds["ForTokenClassification"].target == Tags(names=tuple(NAMES.values()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        (
+            "BertForSequenceClassification",
+            {"id2label": {"0": "score"}},
+            "has one name, of a network that gives a number",
+        ),
+        (
+            "BertForSequenceClassification",
+            {"problem_type": "multi_label_classification"},
+            'problem_type: got "multi_label_classification", another kind of classifier',
+        ),
+        ("BertModel", {"hidden_act": "gelu_accurate"}, 'got "gelu_accurate"; did you mean "gelu'),
+        ("RobertaModel", {"pad_token_id": 0}, "pad_token_id: got 0, positions that begin elsewhe"),
+        ("BertModel", {"is_decoder": True}, "is_decoder: got true, a network that writes"),
+        (
+            "ModernBertModel",
+            {"layer_types": ["full_attention", "chunked_attention"]},
+            "wanted 2, each sliding_attention or full_attention",
+        ),
+    ],
+)
+def test_what_luthier_has_no_layers_for(
+    kind: str, settings: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    network = theirs(kind)
+    folder = saved(network, tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **settings}))
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_pretrained(folder)
+
+
+def test_names_of_older_files(tmp_path: Path) -> None:
+    """TensorFlow's names of a norm's tensors, counts of positions, heads of other objectives."""
+    network = theirs("BertForMaskedLM")
+    folder = saved(network, tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    old = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): tensor
+        for name, tensor in tensors.items()
+    }
+    old |= {
+        "bert.embeddings.position_ids": torch.arange(CONTEXT)[None],
+        "bert.pooler.dense.weight": torch.ones(32, 32),
+        "bert.pooler.dense.bias": torch.ones(32),
+        "cls.seq_relationship.weight": torch.ones(2, 32),
+        "cls.seq_relationship.bias": torch.ones(2),
+        "cls.predictions.decoder.weight": tensors["bert.embeddings.word_embeddings.weight"].clone(),
+    }
+    save_file(old, folder / "model.safetensors")
+    with torch.no_grad():
+        found = read_pretrained(folder).network(WORDS)
+    assert difference(found, logits(network, WORDS)) < 1e-5
 
 
 @pytest.mark.parametrize("name", ["bert ForMaskedLM", "modernbert ForTokenClassification"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from luthier.errors import InputError
@@ -13,6 +14,7 @@ from luthier.interop.huggingface.curves import CURVES, THEIR_CURVES, their_curve
 from luthier.interop.huggingface.family import Design, Network
 from luthier.interop.huggingface.labels import names_of_labels
 from luthier.interop.huggingface.row import Named, Row, folded
+from luthier.model.block import BlockSpec
 from luthier.model.blocks.attention import AttentionSpec
 from luthier.model.blocks.dense import DenseSpec
 from luthier.model.blocks.dropout import DropoutSpec
@@ -29,6 +31,7 @@ POSITION_BUFFERS = (r"embeddings\.(position|token_type)_ids$",)
 """Files of older versions count the positions."""
 OLD_NORMS = ((r"LayerNorm\.gamma$", "LayerNorm.weight"), (r"LayerNorm\.beta$", "LayerNorm.bias"))
 """What TensorFlow called the tensors of a norm."""
+LAYER: tuple[type[BlockSpec], ...] = (AttentionSpec, MlpSpec)
 FIRST: Block = {"kind": "global_pool", "reduce": "first"}
 """What stands for the text where it is classified."""
 
@@ -216,17 +219,33 @@ def parts_of_encoder(row: Row) -> tuple[Named, Named, list[tuple[Named, Named]]]
     Raises:
         InputError: If the layers are others; names the first.
     """
-    layers = [named for named in row.layers if not isinstance(named.spec, DropoutSpec)]
-    pairs = max(1, (len(layers) - 1) // 2)
-    kinds = [TokensSpec, LayerNormSpec, *[AttentionSpec, MlpSpec] * pairs]
-    for number, kind in enumerate(kinds):
-        wanted = kind.model_fields["kind"].default
-        if number == len(layers):
-            raise InputError(f"the layers end where {wanted} is wanted")
-        if not isinstance(layers[number].spec, kind):
-            raise InputError(f"layer {number} is {layers[number].spec.kind}, wanted {wanted}")
-    tokens, norm, *halves = layers
+    tokens, norm, *halves = blocks_of(row, (TokensSpec, LayerNormSpec), ())
     return tokens, norm, list(zip(halves[::2], halves[1::2], strict=True))
+
+
+def blocks_of(
+    row: Row, before: Sequence[type[BlockSpec]], behind: Sequence[type[BlockSpec]]
+) -> list[Named]:
+    """The layers of a network without those that only leave values out.
+
+    Args:
+        row: Of the network.
+        before: What stands before the attentions and MLPs, in turn.
+        behind: What stands behind them.
+
+    Raises:
+        InputError: If the layers are others; names the first.
+    """
+    layers = [named for named in row.layers if not isinstance(named.spec, DropoutSpec)]
+    pairs = max(1, (len(layers) - len(before) - len(behind)) // 2)
+    kinds = [*before, *LAYER * pairs, *behind]
+    for number, (named, kind) in enumerate(zip_longest(layers, kinds)):
+        wanted = "no more" if kind is None else kind.model_fields["kind"].default
+        if named is None:
+            raise InputError(f"the layers end where {wanted} is wanted")
+        if kind is None or not isinstance(named.spec, kind):
+            raise InputError(f"layer {number} is {named.spec.kind}, wanted {wanted}")
+    return layers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,4 +19,9 @@ def names_of_labels(config: Config) -> tuple[str, ...]:
     names = [given.values.get(str(number)) for number in range(len(given.values))]
     if not names or not all(isinstance(name, str) for name in names):
         raise InputError(f"{given.source}: wanted a name for each number from 0 on")
+    if len(names) == 1:
+        raise InputError(
+            f"{given.source}: has one name, of a network that gives a number for each text; "
+            "luthier reads classifiers, of two classes or more"
+        )
     return tuple(map(str, names))

@@ -12,6 +12,7 @@ from luthier.interop.huggingface.curves import CURVES, THEIR_CURVES, their_curve
 from luthier.interop.huggingface.encoder import (
     FIRST,
     OWN_EPSILON,
+    blocks_of,
     classifier,
     dropout,
     is_tied,
@@ -199,18 +200,8 @@ def _parts(row: Row) -> tuple[Named, Named, list[tuple[Named, Named]], Named]:
     Raises:
         InputError: If the layers are others; names the first.
     """
-    layers = [named for named in row.layers if not isinstance(named.spec, DropoutSpec)]
-    pairs = max(1, (len(layers) - 3) // 2)
-    kinds = [TokensSpec, LayerNormSpec, *[AttentionSpec, MlpSpec] * pairs, LayerNormSpec]
-    for number, kind in enumerate(kinds):
-        wanted = kind.model_fields["kind"].default
-        if number == len(layers):
-            raise InputError(f"the layers end where {wanted} is wanted")
-        if not isinstance(layers[number].spec, kind):
-            raise InputError(f"layer {number} is {layers[number].spec.kind}, wanted {wanted}")
-    if len(layers) > len(kinds):
-        raise InputError(f"layer {len(kinds)} is {layers[-1].spec.kind}, wanted the end")
-    tokens, norm, *halves, last = layers
+    before, behind = (TokensSpec, LayerNormSpec), (LayerNormSpec,)
+    tokens, norm, *halves, last = blocks_of(row, before, behind)
     return tokens, norm, list(zip(halves[::2], halves[1::2], strict=True)), last
 
 
