@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated
 
+from pydantic import Field
+
+from luthier.adapters.bias import BiasSpec
+from luthier.adapters.freeze import FreezeSpec
 from luthier.adapters.lora import LoraSpec
 
-__all__ = ["AdapterSpec"]
+__all__ = ["AdapterSpec", "BiasSpec", "FreezeSpec", "LoraSpec"]
 
-AdapterSpec: TypeAlias = LoraSpec
+AdapterSpec = Annotated[LoraSpec | FreezeSpec | BiasSpec, Field(discriminator="kind")]

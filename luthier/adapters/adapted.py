@@ -109,7 +109,8 @@ def _convolved(self: Any, x: Tensor) -> Tensor:
         factor = rowwise(factor_R, weight.ndim)
         weight, delta = weight * factor, delta * factor
     own: Tensor = self._conv_forward(x, weight, bias)
-    return own + self._conv_forward(dropped(x, low.dropout), delta, None)
+    added: Tensor = self._conv_forward(dropped(x, low.dropout), delta, None)
+    return own + added
 
 
 class AdaptedConv1d(nn.Conv1d):

@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from luthier.adapters import AdapterSpec
 from luthier.adapters.adapted import (
     ACTIVE,
     ADAPTED,
@@ -20,6 +21,8 @@ from luthier.adapters.adapted import (
     restore,
     weight_names,
 )
+from luthier.adapters.bias import BiasSpec, only_biases
+from luthier.adapters.freeze import FreezeSpec, freeze
 from luthier.adapters.lora import LoraSpec, LowRank
 from luthier.adapters.matching import matches, matching
 from luthier.adapters.still import keep_still, let_move
@@ -31,9 +34,9 @@ HEAD = "head."
 
 
 def attach(
-    network: AnyModule, spec: LoraSpec, *, new: Sequence[str] = (), seed: int = 0
+    network: AnyModule, spec: AdapterSpec, *, new: Sequence[str] = (), seed: int = 0
 ) -> AnyModule:
-    """Puts an adapter on a network, and lets nothing else move.
+    """Puts an adapter on a network, or holds some of it, and lets nothing else move.
 
     The names of the network's own weights stay, and what it computes too, until the adapter has
     learned. Adapters that are there already stay, no longer active and no longer moving.
@@ -46,7 +49,8 @@ def attach(
         seed: Of what the adapter begins with.
 
     Raises:
-        InputError: If a target is not there, or cannot have an adapter; nothing is changed then.
+        InputError: If a target is not there, or cannot have an adapter, or nothing would move;
+            nothing is changed then.
 
     Example:
         >>> network = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 2))
@@ -54,6 +58,18 @@ def attach(
         >>> sorted(name for name, weight in network.named_parameters() if weight.requires_grad)
         ['0.adapters.default.weight.down', '0.adapters.default.weight.up']
     """
+    match spec:
+        case LoraSpec():
+            _attach_low_rank(network, spec, new, seed)
+        case FreezeSpec():
+            freeze(network, spec, new)
+        case BiasSpec():
+            only_biases(network, new)
+    keep_still(network)
+    return network
+
+
+def _attach_low_rank(network: nn.Module, spec: LoraSpec, new: Sequence[str], seed: int) -> None:
     layers = targets(network, spec, new)
     also = _also(network, spec.also)
     _must_be_new(network, spec.name)
@@ -70,8 +86,6 @@ def attach(
     for name, weight in network.named_parameters():
         if name.startswith(tuple(new)) or name in also:
             weight.requires_grad_(True)
-    keep_still(network)
-    return network
 
 
 def targets(network: nn.Module, spec: LoraSpec, new: Sequence[str] = ()) -> dict[str, nn.Module]:

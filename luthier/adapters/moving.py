@@ -9,6 +9,11 @@ from typing import Any
 from torch import nn
 
 from luthier.adapters.adapted import ADAPTERS, PLAIN
+from luthier.adapters.bias import is_bias
+from luthier.adapters.stages import stages
+
+NEW = ("neck.", "head.")
+"""What the names of weights begin with that a task adds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,22 +77,41 @@ def _percent(share: float) -> str:
 
 
 def _where(network: nn.Module) -> str:
-    """`query, value in 30 layers; head whole`."""
-    adapted: Counter[str] = Counter()
-    own: Counter[str] = Counter()
+    """`query, value in 30 layers; head whole`, or `the last 4 of 12 layers`."""
+    own = {n for n, w in network.named_parameters() if w.requires_grad and not is_added(n)}
+    if own == {name for name, _ in network.named_parameters()}:
+        return ""
+    low, old = _adapted(network), {name for name in own if not name.startswith(NEW)}
+    parts = [_listed(low)] if low else []
+    if low:
+        parts += [f"{name} whole" for name in sorted({name.partition(".")[0] for name in old})]
+    elif old and all(is_bias(name) for name in old):
+        parts.append(_numbered("biases", len({name.rpartition(".")[0] for name in old})))
+    elif old:
+        parts.append(_of_stages(network, old))
+    tops = sorted({name.partition(".")[0] for name in own - old})
+    return "; ".join([*parts, *(f"{name} whole" for name in tops)])
+
+
+def _of_stages(network: nn.Module, own: set[str]) -> str:
+    """`the last 4 of 12 layers`."""
+    found = [set(stage) for stage in stages(network, NEW)]
+    moving = [number for number, stage in enumerate(found) if stage & own]
+    count = str(len(moving))
+    if moving == list(range(moving[0], len(found))) and moving[0]:
+        count = f"the last {count}" if len(moving) > 1 else "the last"
+    return f"{count} of {len(found)} layers"
+
+
+def _adapted(network: nn.Module) -> Counter[str]:
+    """How many layers of each name have an adapter that moves."""
+    found: Counter[str] = Counter()
     for name, module in network.named_modules():
-        if is_added(name):
-            continue
-        short = name.rpartition(".")[2]
         if type(module) in PLAIN and any(
             weight.requires_grad for weight in module.get_submodule(ADAPTERS).parameters()
         ):
-            adapted[short] += 1
-        if any(weight.requires_grad for weight in module.parameters(recurse=False)):
-            own[name.partition(".")[0]] += 1
-    parts = [f"{_listed(adapted)}"] if adapted else []
-    parts += [f"{', '.join(own)} whole"] if own and adapted else []
-    return "; ".join(parts)
+            found[name.rpartition(".")[2]] += 1
+    return found
 
 
 def _listed(counts: Counter[str]) -> str:
@@ -96,6 +120,10 @@ def _listed(counts: Counter[str]) -> str:
     for name, count in counts.items():
         by_count.setdefault(count, []).append(name)
     return "; ".join(
-        f"{', '.join(sorted(names))} in {count} layer{'s' if count > 1 else ''}"
+        _numbered(", ".join(sorted(names)), count)
         for count, names in sorted(by_count.items(), reverse=True)
     )
+
+
+def _numbered(what: str, count: int) -> str:
+    return f"{what} in {count} layer{'s' if count > 1 else ''}"

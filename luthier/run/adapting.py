@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from luthier.adapters import AdapterSpec
 from luthier.adapters.attach import attach, short_targets, targets
+from luthier.adapters.freeze import FreezeSpec, rates, thawing
+from luthier.adapters.lora import LoraSpec
 from luthier.adapters.moving import Moves, moves
 from luthier.errors import InputError, Problem, SpecError
 from luthier.model.blueprint import Network
@@ -17,6 +20,8 @@ from luthier.resolve import Resolved
 from luthier.run.directory import RunDirectory
 from luthier.run.start import Start
 from luthier.spec import Decision
+from luthier.training.groups import Rates
+from luthier.training.thaw import Thaw
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,21 @@ class Adapting:
     """The names of the weights that never move."""
     base: str
     """The SHA-256 of these."""
+    rates: Rates
+    """What the learning rate of each weight is multiplied by."""
+    thawing: Sequence[Sequence[nn.Parameter]]
+    """The weights of the layers that stay at first only, in the order in which they are freed."""
+    spec: AdapterSpec
+
+    def thaw(self, network: nn.Module, steps_per_epoch: int) -> Thaw | None:
+        """What frees them; none where nothing does."""
+        if not isinstance(self.spec, FreezeSpec) or not self.spec.thaws:
+            return None
+        steps = self.spec.thaw_every_steps
+        if steps is None:
+            assert self.spec.thaw_every_epochs is not None
+            steps = max(1, round(self.spec.thaw_every_epochs * steps_per_epoch))
+        return Thaw(network, self.thawing, steps)
 
     def to_json(self) -> dict[str, Any]:
         """As the facts of a run hold it."""
@@ -73,7 +93,7 @@ def adapting(
         )
         raise SpecError([Problem(place="adapter", message=message)])
     new = () if start is None else start.new(recipe)
-    if spec.targets == "auto":
+    if isinstance(spec, LoraSpec) and spec.targets == "auto":
         found = short_targets(network, targets(network, spec, new))
         reason = "each layer of which two thin matrices are smaller than its weights"
         resolved = resolved.with_decision(
@@ -82,7 +102,15 @@ def adapting(
         spec = spec.model_copy(update={"targets": tuple(found)})
     attach(network, spec, new=new, seed=recipe.training.seed)
     still = {name: w for name, w in network.named_parameters() if not w.requires_grad}
-    made = Adapting(moves=moves(network), still=frozenset(still), base=fingerprint(still))
+    held = spec if isinstance(spec, FreezeSpec) else None
+    made = Adapting(
+        spec=spec,
+        moves=moves(network),
+        still=frozenset(still),
+        base=fingerprint(still),
+        rates=rates(network, held, new) if held else {},
+        thawing=thawing(network, held, new) if held and held.thaws else (),
+    )
     return resolved, made
 
 

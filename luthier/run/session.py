@@ -22,6 +22,7 @@ from luthier.run.directory import RunDirectory
 from luthier.run.start import Start
 from luthier.tasks.task import Task
 from luthier.training.average import Average
+from luthier.training.groups import SAME
 from luthier.training.learner import Learner
 from luthier.training.schedule import Schedule, schedule_for
 
@@ -112,6 +113,9 @@ def open_session(
         workers=settings.workers,
     )
     total_steps = settings.total_steps(loader.steps_per_epoch)
+    rates, thaw = SAME if adapted is None else adapted.rates, None
+    if adapted is not None:
+        thaw = adapted.thaw(placed.network, loader.steps_per_epoch)
     return Session(
         directory=directory,
         resolved=resolved,
@@ -120,7 +124,8 @@ def open_session(
         task=assembly.task,
         learner=Learner(
             placed=placed,
-            optimizer=recipe.optimizer.build(placed.network),
+            optimizer=recipe.optimizer.build(placed.network, rates),
+            thaw=thaw,
             average=Average(network, settings.ema_decay, still) if settings.ema_decay else None,
             still=still,
         ),

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from luthier.spec import Spec
-from luthier.training.groups import Group, parameter_groups
+from luthier.training.groups import SAME, Group, Rates, parameter_groups
 
 
 class AdamSpec(Spec):
@@ -32,9 +32,9 @@ class AdamSpec(Spec):
     epsilon: float = Field(default=1e-8, gt=0)
     """Added to the root of the second, so that nothing is divided by zero."""
 
-    def build(self, network: nn.Module) -> Adam:
+    def build(self, network: nn.Module, rates: Rates = SAME) -> Adam:
         """The optimizer of the network's trainable parameters."""
-        groups = parameter_groups(network, 0.0)
+        groups = parameter_groups(network, 0.0, rates)
         return Adam(groups, self.learning_rate, (self.beta1, self.beta2), self.epsilon)
 
 
@@ -59,9 +59,9 @@ class AdamWSpec(Spec):
     """How much of each weight is taken away at each step, times the learning rate; not of norms
     and biases."""
 
-    def build(self, network: nn.Module) -> Adam:
+    def build(self, network: nn.Module, rates: Rates = SAME) -> Adam:
         """The optimizer of the network's trainable parameters."""
-        groups = parameter_groups(network, self.weight_decay)
+        groups = parameter_groups(network, self.weight_decay, rates)
         return Adam(groups, self.learning_rate, (self.beta1, self.beta2), self.epsilon)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,6 +10,12 @@ from torch import nn
 
 Group = dict[str, Any]
 """Parameters, and what an optimizer does to them: as torch has them."""
+
+Rates = Mapping[nn.Parameter, float]
+"""What the learning rate of a weight is multiplied by; 1 of those that are not named."""
+SAME: Rates = {}
+RATE = "rate"
+"""The key of that number in a group; the loop multiplies."""
 
 NORMS = (
     nn.modules.batchnorm._BatchNorm,
@@ -37,7 +44,7 @@ def weights_and_rest(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Pa
     return weights, rest
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[Group]:
+def parameter_groups(network: nn.Module, weight_decay: float, rates: Rates = SAME) -> list[Group]:
     """The trainable parameters of `network` in groups, for a torch optimizer.
 
     `decayed` are its weights, `undecayed` its biases and norms: to pull a scale towards zero is
@@ -46,14 +53,20 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[Group]:
     """
     weights, rest = weights_and_rest(network)
     if not weight_decay:
-        return grouped("undecayed", weights + rest, 0.0)
-    return grouped("decayed", weights, weight_decay) + grouped("undecayed", rest, 0.0)
+        return grouped("undecayed", weights + rest, 0.0, rates)
+    return grouped("decayed", weights, weight_decay, rates) + grouped("undecayed", rest, 0.0, rates)
 
 
-def grouped(name: str, parameters: list[nn.Parameter], weight_decay: float) -> list[Group]:
-    """The parameters as one group for each type of number: a fused kernel takes one type."""
-    groups: dict[torch.dtype, Group] = {}
+def grouped(
+    name: str, parameters: list[nn.Parameter], weight_decay: float, rates: Rates = SAME
+) -> list[Group]:
+    """The parameters as one group for each rate and type of number, the highest rate first.
+
+    A fused kernel takes one type.
+    """
+    groups: dict[tuple[float, torch.dtype], Group] = {}
     for parameter in parameters:
-        empty = {"name": name, "params": [], "weight_decay": weight_decay}
-        groups.setdefault(parameter.dtype, empty)["params"].append(parameter)
-    return list(groups.values())
+        rate = rates.get(parameter, 1.0)
+        empty = {"name": name, "params": [], "weight_decay": weight_decay, RATE: rate}
+        groups.setdefault((rate, parameter.dtype), empty)["params"].append(parameter)
+    return sorted(groups.values(), key=lambda group: -group[RATE])

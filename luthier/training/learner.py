@@ -14,6 +14,7 @@ from luthier.errors import InputError
 from luthier.placement.placed import Placed
 from luthier.training.average import Average
 from luthier.training.optimizer import load_into, state_tensors
+from luthier.training.thaw import Thaw
 
 NamedTensors = Mapping[str, Tensor]
 
@@ -26,6 +27,8 @@ class Learner:
     optimizer: torch.optim.Optimizer
     """Of the placed network's own parameters, made after it was placed."""
     average: Average | None = None
+    thaw: Thaw | None = None
+    """What lets more of the weights move, later."""
     still: frozenset[str] = frozenset()
     """The names of the network's weights that never move, since an adapter moves in their place: a
     checkpoint leaves them out."""

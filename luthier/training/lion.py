@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from luthier.spec import Spec
-from luthier.training.groups import Group, parameter_groups
+from luthier.training.groups import SAME, Group, Rates, parameter_groups
 
 
 class LionSpec(Spec):
@@ -31,9 +31,9 @@ class LionSpec(Spec):
     """How much of each weight is taken away at each step, times the learning rate; not of norms
     and biases."""
 
-    def build(self, network: nn.Module) -> Lion:
+    def build(self, network: nn.Module, rates: Rates = SAME) -> Lion:
         """The optimizer of the network's trainable parameters."""
-        return Lion(self, parameter_groups(network, self.weight_decay))
+        return Lion(self, parameter_groups(network, self.weight_decay, rates))
 
 
 class Lion(torch.optim.Optimizer):

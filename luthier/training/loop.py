@@ -25,6 +25,7 @@ from luthier.training.events import (
     Ticked,
 )
 from luthier.training.gradient import backward, finish, total
+from luthier.training.groups import RATE
 from luthier.training.guard import Guard
 from luthier.training.learner import Learner
 from luthier.training.meter import Meter
@@ -132,7 +133,7 @@ class _Loop:
         """All steps that are left, each with what is due after it."""
         self.learner.placed.network.train()
         for group in self.learner.optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])
+            group.setdefault("initial_lr", group["lr"] * group[RATE])
         steps_per_epoch = self.loader.steps_per_epoch
         self.tell(
             Started(step=self.step, total_steps=self.total_steps, steps_per_epoch=steps_per_epoch)
@@ -163,6 +164,8 @@ class _Loop:
         """One training step, whole. Returns whether it was skipped, where that is known."""
         placed, optimizer = self.learner.placed, self.learner.optimizer
         multiple = self.schedule(self.step)
+        if self.learner.thaw is not None:
+            self.learner.thaw.at(self.step)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * multiple
         optimizer.zero_grad()

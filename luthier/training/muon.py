@@ -20,7 +20,7 @@ from luthier.model.blocks.unembed import Unembed
 from luthier.placement.device import has_bf16
 from luthier.spec import Spec
 from luthier.training.adam import Adam
-from luthier.training.groups import grouped, weights_and_rest
+from luthier.training.groups import SAME, Rates, grouped, weights_and_rest
 from luthier.training.lion import usable
 
 HEAD = "head."
@@ -57,9 +57,9 @@ class MuonSpec(Spec):
     epsilon: float = Field(default=1e-8, gt=0)
     """Of the AdamW part: added to the root of the second."""
 
-    def build(self, network: nn.Module) -> Muon:
+    def build(self, network: nn.Module, rates: Rates = SAME) -> Muon:
         """The optimizer of the network's trainable parameters."""
-        return Muon(self, network)
+        return Muon(self, network, rates)
 
 
 class Muon(torch.optim.Optimizer):
@@ -76,15 +76,17 @@ class Muon(torch.optim.Optimizer):
     found_inf: Tensor | None = None
     """One where the step must change nothing; set where that is known on the device alone."""
 
-    def __init__(self, spec: MuonSpec, network: nn.Module) -> None:
+    def __init__(self, spec: MuonSpec, network: nn.Module, rates: Rates = SAME) -> None:
         heads = {id(p) for name, p in network.named_parameters() if name.startswith(HEAD)}
         tables = (nn.Embedding, Unembed)
-        heads |= {id(m.weight) for m in network.modules() if isinstance(m, tables)}
+        named = (m for m in network.modules() if isinstance(m, tables))
+        heads |= {id(parameter) for module in named for parameter in module.parameters()}
         weights, rest = weights_and_rest(network)
         inside = [p for p in weights if id(p) not in heads]
-        matrices = grouped("matrices", inside, spec.weight_decay)
-        others = grouped("decayed", [p for p in weights if id(p) in heads], spec.weight_decay)
-        others += grouped("undecayed", rest, 0.0)
+        matrices = grouped("matrices", inside, spec.weight_decay, rates)
+        outside = [p for p in weights if id(p) in heads]
+        others = grouped("decayed", outside, spec.weight_decay, rates)
+        others += grouped("undecayed", rest, 0.0, rates)
         super().__init__(matrices + others, {"lr": spec.learning_rate})
         self._matrices = self.param_groups[: len(matrices)]
         for group in self._matrices:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from luthier.spec import Spec
-from luthier.training.groups import Group, parameter_groups
+from luthier.training.groups import SAME, Group, Rates, parameter_groups
 
 
 class SgdSpec(Spec):
@@ -38,9 +38,9 @@ class SgdSpec(Spec):
             raise ValueError("coupled_decay would not be used: weight_decay is 0")
         return self
 
-    def build(self, network: nn.Module) -> Sgd:
+    def build(self, network: nn.Module, rates: Rates = SAME) -> Sgd:
         """The optimizer of the network's trainable parameters."""
-        return Sgd(self, parameter_groups(network, self.weight_decay))
+        return Sgd(self, parameter_groups(network, self.weight_decay, rates))
 
 
 class Sgd(torch.optim.Optimizer):

@@ -168,3 +168,37 @@ def test_another_base_is_refused(world: Path, tmp_path: Path) -> None:
     longer = language(world, start=str(start), adapter=ADAPTER, training=TRAINING | {"steps": 8})
     with pytest.raises(InputError, match="the weights under the adapter are not those"):
         luthier.train(longer, out=tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(
+    "adapter",
+    [
+        {"kind": "freeze", "first": 2, "thaw_every_epochs": 0.25, "depth_decay": 0.5},
+        {"kind": "freeze", "first": "all"},
+        {"kind": "freeze", "names": ["table"]},
+    ],
+    ids=["thaw", "all", "names"],
+)
+def test_a_run_of_which_something_stays(
+    world: Path, tmp_path: Path, adapter: dict[str, Any]
+) -> None:
+    given = classify(world, adapter=adapter)
+    luthier.train(given, out=tmp_path / "whole")
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Saved) and event.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        luthier.train(given, out=tmp_path / "parts", hooks=(stop,))
+    luthier.train(given, out=tmp_path / "parts", resume=True)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    before = weights(world / "masked")
+    layers = {name for name in before if name.startswith("layers.")}
+    moved = {name for name in layers if not torch.equal(before[name], whole[name])}
+    if adapter.get("first") == "all":
+        assert not moved
+    else:
+        assert "layers.2.inner.up.weight" in moved
+        assert ("layers.0.table.weight" in moved) == ("thaw_every_epochs" in adapter)
