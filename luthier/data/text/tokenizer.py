@@ -117,6 +117,14 @@ class Tokenizer:
         """The number of the token of that name, special or not; none if there is no such token."""
         return self._numbers.get(name)
 
+    def name(self, number: int) -> str:
+        """What its file calls a token.
+
+        Raises:
+            KeyError: If there is no such token.
+        """
+        return self._names[number]
+
     @cached_property
     def _model_unknown(self) -> int | None:
         model = self._inner.model

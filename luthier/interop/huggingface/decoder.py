@@ -17,6 +17,7 @@ from luthier.interop.huggingface.row import Named, Row, folded
 from luthier.model.block import BlockSpec
 from luthier.model.blocks.attention import AttentionSpec
 from luthier.model.blocks.dense import DenseSpec
+from luthier.model.blocks.dropout import DropoutSpec
 from luthier.model.blocks.mlp import MlpSpec, width_inside
 from luthier.model.blocks.norm import RmsNormSpec
 from luthier.model.blocks.tokens import TokensSpec
@@ -263,15 +264,17 @@ def parts_of_decoder(row: Row) -> tuple[Named, list[tuple[Named, Named]], Named]
     Raises:
         InputError: If the layers are others; names the first.
     """
-    tokens, *halves, norm = row.layers if len(row.layers) > 1 else (*row.layers, *row.layers)
-    pattern: list[type[BlockSpec]] = [AttentionSpec, MlpSpec]
-    kinds: list[type[BlockSpec]] = [TokensSpec, *(pattern * (len(halves) // 2 + 1))][
-        : len(halves) + 1
-    ]
-    for number, (named, kind) in enumerate(zip((tokens, *halves), kinds, strict=True)):
+    layers = [named for named in row.layers if not isinstance(named.spec, DropoutSpec)]
+    if len(layers) < 4 or len(layers) % 2:
+        raise InputError(
+            f"there are {len(layers)} layers; wanted tokens, attention and mlp in turn, and a norm"
+        )
+    for number, named in enumerate(layers[:-1]):
+        kind: type[BlockSpec] = MlpSpec if number % 2 == 0 else AttentionSpec
+        if number == 0:
+            kind = TokensSpec
         if not isinstance(named.spec, kind):
             wanted = kind.model_fields["kind"].default
             raise InputError(f"layer {number} is {named.spec.kind}, wanted {wanted}")
-    if len(halves) % 2 or not halves:
-        raise InputError(f"layer {len(halves) + 1} is {norm.spec.kind}, wanted mlp")
+    tokens, *halves, norm = layers
     return tokens, list(zip(halves[::2], halves[1::2], strict=True)), norm

@@ -95,7 +95,7 @@ def _attention(config: Config, kind: str) -> Block:
         "heads": config.whole("num_attention_heads", 12),
         "causal": False,
         "window": window if kind == LOCAL else None,
-        **rotary(config, config.number(name, base), kind),
+        **rotary(config, config.number(name, base), kind=kind),
         **_around(config),
         "bias": config.flag("attention_bias", False),
         "attention_dropout": left_out,

@@ -27,7 +27,7 @@ def _design(config: Config, aim: Aim | None) -> Design:
     around = {"dropout": config.number("resid_pdrop", 0.0)}
     attention = {
         **attention_settings(config),
-        **rotary(config),
+        **rotary(config, partial=True),
         **around,
         "window": config.whole_or_none("sliding_window"),
     }

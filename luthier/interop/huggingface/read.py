@@ -24,6 +24,7 @@ from luthier.interop.huggingface.folder import (
     ModelFolder,
     open_folder,
 )
+from luthier.interop.huggingface.frame import Frame
 from luthier.interop.huggingface.labels import names_of_labels
 from luthier.interop.huggingface.row import Row
 from luthier.interop.huggingface.special_tokens import SpecialTokens, ends, special_tokens
@@ -61,6 +62,8 @@ class Pretrained:
     tokenizer: Tokenizer | None
     """None where the folder has none."""
     specials: SpecialTokens
+    frame: Frame
+    """What stands around a text that it reads."""
     task: TaskSpec | None
     """None for layers without a head."""
     target: Target | None
@@ -109,6 +112,7 @@ def read_pretrained(place: Path | str, dtype: torch.dtype | None = torch.float32
         aim=aim,
         tokenizer=tokenizer,
         specials=specials,
+        frame=_frame(folder),
         task=task_of(aim),
         target=_target(config, aim, vocab, specials),
         template=_template(folder),
@@ -167,6 +171,11 @@ def _tokenizer(folder: ModelFolder) -> Tokenizer | None:
         return Tokenizer.from_json(text)
     except DataError as error:
         raise InputError(f"{folder.path / TOKENIZER}: {error}") from None
+
+
+def _frame(folder: ModelFolder) -> Frame:
+    text = folder.text(TOKENIZER)
+    return Frame() if text is None else Frame.of(text)
 
 
 def _template(folder: ModelFolder) -> str | None:

@@ -12,13 +12,16 @@ from luthier.model.blocks.rotary import Llama3ScalingSpec, RotaryScaling
 KINDS = {"default": "none", "linear": "linear", "llama3": "llama3"}
 
 
-def rotary(config: Config, base: float = 10_000.0, kind: str = "") -> dict[str, Any]:
+def rotary(
+    config: Config, base: float = 10_000.0, *, kind: str = "", partial: bool = False
+) -> dict[str, Any]:
     """The rotary settings of an attention.
 
     Args:
         config: With `rope_theta` and `rope_scaling`, or with `rope_parameters`.
         base: Where the config says nothing.
         kind: Of the layer, where `rope_parameters` has settings for each: `full_attention`.
+        partial: Whether networks of the family turn a part of a head only, if the config says so.
 
     Raises:
         InputError: If the angles are scaled in a way that luthier has not.
@@ -28,9 +31,10 @@ def rotary(config: Config, base: float = 10_000.0, kind: str = "") -> dict[str, 
         said = own
     asked = said if said.has("rope_theta") else config
     base = asked.number("rope_theta", base)
-    share = (said if said.has("partial_rotary_factor") else config).number(
-        "partial_rotary_factor", 1.0
-    )
+    sharing = said if said.has("partial_rotary_factor") else config
+    if not partial:
+        sharing.must_be("partial_rotary_factor", (1.0,), "heads that are turned in part")
+    share = sharing.number("partial_rotary_factor", 1.0)
     scaling = KINDS["default"]
     if said.values:
         word = "rope_type" if said.has("rope_type") or not said.has("type") else "type"
