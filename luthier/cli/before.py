@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from luthier.cli import terminal
 from luthier.errors import InputError
 
 if TYPE_CHECKING:
+    from luthier.data.chat.shown import ShownConversation
     from luthier.planner.count import Counts
     from luthier.run.design import Design
 
@@ -133,6 +135,8 @@ def check(recipe: RecipeFile, overrides: Overrides = None, as_json: Json = False
                 terminal.say(f"    {file}")
             if len(finding.files) > SHOWN_FILES:
                 terminal.say("    … (--json names more)")
+        if checked.shown:
+            _print_conversations(checked.shown)
     if checked.errors:
         raise typer.Exit(2)
 
@@ -156,6 +160,16 @@ def schema(
         f"Written to {out}. For an editor with a YAML language server, begin a recipe with"
     )
     terminal.say(f"# yaml-language-server: $schema={out}")
+
+
+def _print_conversations(shown: Sequence[ShownConversation]) -> None:
+    """Each token of some conversations: what is learned in colour, and between brackets."""
+    terminal.say()
+    terminal.say("What is learned, in colour and between « and »; the rest is only read:")
+    for one in shown:
+        terminal.say(f"{one.name}:")
+        stretches = [(stretch.tokens, stretch.learned) for stretch in one.stretches]
+        terminal.print_tokens(stretches, more=one.more)
 
 
 def _print_counts(design: Design, counts: Counts) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 WIDEST = 10_000
 """Characters of a line; more than any table has."""
@@ -78,6 +79,20 @@ def print_table(
     paper.width = max(needed, paper.width)
     paper.print(table)
     paper.print()
+
+
+def print_tokens(stretches: Iterable[tuple[Sequence[str], bool]], more: int) -> None:
+    """Tokens, each apart from the next; those of marked stretches in colour, between « and »."""
+    line = Text()
+    for tokens, marked in stretches:
+        line.append("«" if marked else "", style="bold")
+        for number, token in enumerate(tokens):
+            shade = ("green", "bold green") if marked else ("dim", "")
+            line.append(token, style=shade[number % 2])
+            line.append("" if number == len(tokens) - 1 else "|", style="dim")
+        line.append("»" if marked else "|", style="bold" if marked else "dim")
+    line.append(f"… and {more:,} tokens more" if more else "", style="dim")
+    console().print(line)
 
 
 def shown(name: str, value: Any) -> str:

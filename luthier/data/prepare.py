@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from luthier.data.chat.chat import ChatSpec
+from luthier.data.chat.prepare_chat import prepare_chat
 from luthier.data.decoding import Progress
 from luthier.data.images import ImagesSpec
 from luthier.data.prepare_pictures import prepare_pictures
@@ -41,7 +43,7 @@ def prepare(
         InputError: If it is not the kind of data that the task learns from.
         StorageError: If the cache cannot be written.
     """
-    learns, documents = purpose.learns, isinstance(spec, TextSpec | MixtureSpec)
+    learns, documents = purpose.learns, isinstance(spec, TextSpec | MixtureSpec | ChatSpec)
     if isinstance(spec, ImagesSpec):
         if learns != "labels":
             raise _unsuited(spec, "pictures with a label each", learns)
@@ -50,6 +52,8 @@ def prepare(
         raise _unsuited(spec, "documents" if documents else "texts with labels or tags", learns)
     if isinstance(spec, TextSpec | MixtureSpec):
         return prepare_documents(spec, purpose, seed=seed, progress=progress, cache=cache)
+    if isinstance(spec, ChatSpec):
+        return prepare_chat(spec, purpose, seed=seed, progress=progress)
     return prepare_texts(spec, purpose, seed=seed, progress=progress, cache=cache)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from luthier.data.chat.chat import ChatSpec
 from luthier.data.readers.archive import ImageArchiveSpec
 from luthier.data.readers.clinc import ClincSpec
 from luthier.data.readers.conll import ConllSpec
@@ -22,7 +23,8 @@ from luthier.data.readers.text_lines import TextLinesSpec
 from luthier.data.readers.text_table import TextTableSpec
 
 DataSpec = Annotated[
-    ClincSpec
+    ChatSpec
+    | ClincSpec
     | ConllSpec
     | DigitsSpec
     | ImageArchiveSpec

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from luthier.data.chat.chat_doctor import inspect_chat
+from luthier.data.chat.prepare_chat import PreparedChat
+from luthier.data.chat.shown import ShownConversation
 from luthier.data.decoding import Progress
 from luthier.data.doctor import inspect
 from luthier.data.finding import Finding
@@ -39,6 +42,8 @@ class Checked:
     findings: tuple[Finding, ...]
     moves: str = ""
     """What an adapter lets move; empty without one."""
+    shown: tuple[ShownConversation, ...] = ()
+    """Conversations, token by token, with what is learned of them."""
 
     @property
     def errors(self) -> int:
@@ -66,6 +71,7 @@ class Checked:
                 {"severity": found.severity, "message": found.message, "files": list(found.files)}
                 for found in self.findings
             ],
+            "shown": [one.to_json() for one in self.shown],
         }
 
 
@@ -94,11 +100,14 @@ def check_recipe(recipe: Recipe, progress: Progress | None = None) -> Checked:
         called="tags" if isinstance(prepared.target, Tags) else "classes",
         findings=tuple(_findings(prepared)),
         moves="" if adapted is None else adapted.moves.sentence(),
+        shown=prepared.shown if isinstance(prepared, PreparedChat) else (),
     )
 
 
 def _findings(prepared: Prepared) -> list[Finding]:
     if isinstance(prepared, PreparedTexts | PreparedDocuments):
         return inspect_texts(prepared)
+    if isinstance(prepared, PreparedChat):
+        return inspect_chat(prepared)
     assert isinstance(prepared, PreparedPictures)
     return inspect(prepared)

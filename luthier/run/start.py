@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from luthier.data.chat.chat import ChatSpec
 from luthier.data.images import ImagesSpec
-from luthier.data.text.inputs import TextInputs
+from luthier.data.text.inputs import TEMPLATE_FILE, TextInputs
 from luthier.data.text.labelled import LabelledSpec
 from luthier.errors import InputError, Problem, SpecError
 from luthier.model.blocks import Block
@@ -69,11 +70,21 @@ class Start:
             assert isinstance(self.model.inputs, TextInputs), "a network that reads tokens"
             framed = self.model.inputs.form.framed
             made.append(Decision(place="data.first", value=framed, reason=_framing(framed)))
+        made += self._template(recipe)
         if recipe.model is None:
             what = "layers, neck and head" if goes_on else "layers"
             value = plain(self._model(with_head=goes_on))
             made.append(Decision(place="model", value=value, reason=f"the {what} that start has"))
         return tuple(made)
+
+    def _template(self, recipe: Recipe) -> list[Decision]:
+        """The chat template that it was trained with, where the recipe leaves it open."""
+        place = self.directory.model / TEMPLATE_FILE
+        wanted = isinstance(recipe.data, ChatSpec) and recipe.data.template == "auto"
+        if not wanted or not place.exists():
+            return []
+        value = os.path.abspath(place)
+        return [Decision(place="data.template", value=value, reason="the one that start has")]
 
     @property
     def most_tokens(self) -> int | None:

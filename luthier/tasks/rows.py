@@ -96,13 +96,18 @@ def batch_of(
 
 
 def next_tokens(samples: RowSamples) -> RowBatch:
-    """Every token but the last is read, and the next one of its document wanted."""
+    """Every token but the last is read, and the next one of its document wanted.
+
+    Of a conversation, only what is learned of it is wanted; all of it is read.
+    """
     tokens, documents = samples.tokens_BS, samples.documents_BS
     if documents is None:
         is_target = torch.ones_like(tokens[:, 1:], dtype=torch.bool)
     else:
         same = documents[:, 1:] == documents[:, :-1]
         is_target = same & (documents[:, 1:] != PADDING)
+    if samples.learned_BS is not None:
+        is_target &= samples.learned_BS[:, 1:]
     read_from = None if documents is None else documents[:, :-1]
     return batch_of(samples, tokens[:, :-1], read_from, tokens[:, 1:], is_target)
 

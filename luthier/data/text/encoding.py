@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from luthier.data.chat.form import ChatForm
 from luthier.data.collection import Rows
 from luthier.data.text.found import CutOff, TextRow
 from luthier.data.text.ragged import Ragged, offsets_of, places
@@ -43,6 +44,8 @@ class TextForm(Spec):
     """What divides a text into words that get tags; none where no words are asked for."""
     masks: bool = False
     """Whether the name of the mask token stands for a word that is left out."""
+    chat: ChatForm | None = None
+    """How conversations become texts; none where the model learned of none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
+from luthier.data.chat.template import ChatTemplate
 from luthier.data.readers.lines import read_lines
 from luthier.data.readers.place import existing
 from luthier.data.readers.stored import Stored
@@ -27,6 +28,7 @@ STANDARD_INPUT = "-"
 UNKNOWN = -1
 ABOUT = "preprocessing.json"
 MOST_AT_ONCE = 256
+TEMPLATE_FILE = "chat_template.jinja"
 
 Given = str | tuple[str, str] | Path
 """A text, or one with a tab between the two of a pair; a pair; a file with one text a line."""
@@ -38,11 +40,16 @@ class TextInputs:
     Args:
         tokenizer: Of the training texts.
         form: As the training texts had it.
+        template: What renders conversations; where the form says how.
     """
 
-    def __init__(self, tokenizer: Tokenizer, form: TextForm) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, form: TextForm, template: ChatTemplate | None = None
+    ) -> None:
+        assert (form.chat is None) == (template is None)
         self.tokenizer = tokenizer
         self.form = form
+        self.template = template
 
     @classmethod
     def from_files(cls, read: Callable[[str], bytes | bytearray]) -> TextInputs:
@@ -52,12 +59,18 @@ class TextInputs:
             read: Gives the content of a file by its name.
         """
         form = parse(TextForm, json.loads(bytes(read(ABOUT))))
-        return cls(Tokenizer.from_json(bytes(read(FILE_NAME)).decode()), form)
+        template = None
+        if form.chat is not None:
+            template = form.chat.template(bytes(read(TEMPLATE_FILE)).decode())
+        return cls(Tokenizer.from_json(bytes(read(FILE_NAME)).decode()), form, template)
 
     def files(self) -> Mapping[str, bytes]:
-        """`preprocessing.json` and `tokenizer.json`."""
+        """`preprocessing.json`, `tokenizer.json` and, of conversations, `chat_template.jinja`."""
         about = json.dumps(self.form.model_dump(mode="json"), indent=2) + "\n"
-        return {ABOUT: about.encode(), FILE_NAME: self.tokenizer.to_json().encode()}
+        files = {ABOUT: about.encode(), FILE_NAME: self.tokenizer.to_json().encode()}
+        if self.template is not None:
+            files[TEMPLATE_FILE] = self.template.source.encode()
+        return files
 
     def listed(self, given: Sequence[Given]) -> list[str | tuple[str, str]]:
         """Every text: those given, the lines of files, and of standard input for `-`.

@@ -33,6 +33,28 @@ class Pieces:
 
 
 @dataclass(frozen=True)
+class Spelled:
+    """The tokens of a text, and where each stands in it.
+
+    Args:
+        tokens: `(T,)`.
+        starts: `(T,)`, the first character that each stands for, rising.
+        ends: `(T,)`, behind the last one.
+    """
+
+    tokens: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, tokens: Sequence[int], offsets: Sequence[tuple[int, int]]) -> Spelled:
+        """What the tokenizers library gives."""
+        places = np.array(offsets, dtype=np.int64).reshape(-1, 2)
+        starts, ends = np.maximum.accumulate(places, axis=0).T if len(places) else places.T
+        return cls(np.array(tokens, dtype=np.int32), starts, ends)
+
+
+@dataclass(frozen=True)
 class Part:
     """The tokens of a part of a text.
 

@@ -35,6 +35,9 @@ class RowForm:
     packing: bool
     """Whether a row holds several segments, where they are short."""
     vocab: int
+    whole: bool = False
+    """Whether a document is a single segment, and what is beyond a row is cut off: of a
+    conversation, the rest would be read without its beginning."""
 
     @property
     def capacity(self) -> int:
@@ -103,6 +106,11 @@ def laid_out(
         words[target] = stream.words[source]
         words[inner] = 0  # the word's first token is not in this segment
         words_BS = _rows(words, width)
+    learned_BS = None
+    if stream.learned is not None:
+        learned = np.zeros(len(ids) * width, dtype=bool)
+        learned[target] = stream.learned[source]
+        learned_BS = torch.from_numpy(learned).view(-1, width)
     single = len(row) == len(ids) and bool((whole == width).all())
     return RowSamples(
         tokens_BS=_rows(tokens, width),
@@ -112,6 +120,7 @@ def laid_out(
         ids=torch.from_numpy(np.array(ids, dtype=np.int64)),
         seed=seed,
         epoch=epoch,
+        learned_BS=learned_BS,
     )
 
 

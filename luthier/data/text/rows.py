@@ -47,6 +47,8 @@ class RowExamples:
         self._seed = seed
         self._random = random
         starts, lengths = stream.starts[:-1], stream.lengths
+        if form.whole:
+            lengths = np.minimum(lengths, form.capacity)
         long = lengths - form.ahead >= SHIFTED_WINDOWS * form.cut.step
         long &= random
         self._windows = Windows.of(starts[long], lengths[long], form.cut)

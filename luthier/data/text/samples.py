@@ -42,6 +42,8 @@ class RowSamples:
     nothing may be random, so that all runs are measured on the same."""
     epoch: int
     """The epoch that the rows are read for; 0 where nothing may be random."""
+    learned_BS: Tensor | None = None
+    """bool, whether a token is predicted, as what an assistant says is; none where all are."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,6 +43,8 @@ class TokenStream:
     asked."""
     starts: NDArray[np.int64]
     """`(N + 1,)`, where each document begins, and L."""
+    learned: NDArray[np.bool_] | None = None
+    """`(L,)`, whether a token is predicted; none where all are."""
 
     @property
     def documents(self) -> int:

@@ -16,7 +16,15 @@ from luthier.data.purpose import Special
 from luthier.data.text.byte_letters import token_bytes
 from luthier.data.text.cutting import MOST, PROBES, Break, batches, valid
 from luthier.data.text.decoder import ByteDecoder, Decoder, WindowDecoder
-from luthier.data.text.pieces import NO_WORD, Part, Pieces, joined, narrow, sizes_from_ends
+from luthier.data.text.pieces import (
+    NO_WORD,
+    Part,
+    Pieces,
+    Spelled,
+    joined,
+    narrow,
+    sizes_from_ends,
+)
 from luthier.data.text.special import find_special
 from luthier.errors import DataError
 
@@ -185,6 +193,28 @@ class Tokenizer:
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._inner.encode(text, add_special_tokens=False).ids
         return ids
+
+    def encode_rendered(self, texts: Sequence[str]) -> list[Spelled]:
+        """The tokens of each text, in which the names of special tokens stand for these tokens.
+
+        Only for texts that luthier wrote itself, such as conversations in the form that a
+        template gives them.
+        """
+        encodings = self._named.encode_batch(
+            [valid(text) for text in texts], add_special_tokens=False
+        )
+        return [Spelled.of(encoding.ids, encoding.offsets) for encoding in encodings]
+
+    @cached_property
+    def _named(self) -> tokenizers.Tokenizer:
+        inner = tokenizers.Tokenizer.from_str(self._inner.to_str())
+        inner.encode_special_tokens = False
+        return inner
+
+    @property
+    def special_names(self) -> dict[str, int]:
+        """The numbers of all special tokens, by name."""
+        return {self._names[number]: number for number in sorted(self._special_numbers)}
 
     def encode_words(self, sentences: Sequence[Sequence[str]]) -> list[Pieces]:
         """The tokens of sentences whose words are known; each word has at least one.

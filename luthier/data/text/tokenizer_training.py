@@ -37,6 +37,7 @@ def train_tokenizer(
     texts: Iterable[str],
     *,
     specials: Sequence[Special],
+    marks: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Tokenizer:
     """The tokenizer that `spec` describes; the same texts give the same one.
@@ -46,6 +47,8 @@ def train_tokenizer(
         texts: To learn from; only the first `train_bytes` of them are read, if any.
         specials: What the task needs a token for: these are numbered first, in this order. All
             kinds that lack some characters have unknown too.
+        marks: Names of more special tokens, such as those of a chat template. A tokenizer from a
+            file has its own.
         progress: Told what is being done, and how far it is.
 
     Raises:
@@ -60,6 +63,7 @@ def train_tokenizer(
     if isinstance(spec, TokenizerFileSpec):
         return spec.read(specials)
     names = list(dict.fromkeys(map(own_name, specials)))
+    names += [mark for mark in marks if mark not in names]
     if isinstance(spec, BytesSpec):
         return Tokenizer(spec.build(names))
     if not isinstance(spec, BpeSpec) and own_name("unknown") not in names:

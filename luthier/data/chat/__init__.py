@@ -1,0 +1,1 @@
+"""Conversations: read in the formats of the field, rendered by templates, learned from."""
