@@ -44,6 +44,22 @@ class Documents(Spec):
     """Tokens of the tokenizer."""
     specials: dict[Special, int] = Field(default_factory=dict)
     """The numbers of the special tokens that the task asked for."""
+    opening: int | Literal["end", "nothing"] = "end"
+    """The token that a text begins with: the one that ends the document before it, another one,
+    or none, as where another's network was not trained on it."""
+    ends: Many[int] = ()
+    """Tokens that end a text that is written, beside the end token."""
+
+    @property
+    def begins(self) -> int | None:
+        """The number of the token that a text begins with; none where there is none."""
+        match self.opening:
+            case "end":
+                return self.specials.get("end")
+            case "nothing":
+                return None
+            case number:
+                return number
 
 
 class LabelsAndTags(Spec):

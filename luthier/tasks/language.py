@@ -264,15 +264,15 @@ class Language:
         return [{"masks": masks} for masks in found]
 
     def _begun(self, texts: Texts, network: nn.Module) -> Texts:
-        """The texts as documents begin: behind an end token, where what comes next is predicted.
+        """The texts as documents begin, where what comes next is predicted.
 
         One that is longer than the context then loses its first token.
         """
-        end = self.target.specials.get("end")
-        if self.masking is not None or end is None:
+        begins = self.target.begins
+        if self.masking is not None or begins is None:
             return texts
         longest = network.reads.shape[0] if isinstance(network, Network) else None
-        first = texts.tokens_S.new_tensor([end])
+        first = texts.tokens_S.new_tensor([begins])
         parts = [
             torch.cat([first, part])[-(longest or len(part) + 1) :]
             for part in torch.split(texts.tokens_S, list(texts.lengths))
