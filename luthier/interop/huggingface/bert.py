@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from luthier.errors import InputError
 from luthier.interop.huggingface.config import Config
 from luthier.interop.huggingface.encoder import (
     FIRST,
@@ -66,6 +67,8 @@ def _design(config: Config, aim: Aim | None) -> Design:
 
 def _config(network: Network) -> Mapping[str, Any]:
     sizes = sizes_of(network)
+    if not sizes.types:
+        raise InputError("tokens: types: got 0, wanted 1 or more")
     return {**bert_config(sizes, network), "max_position_embeddings": sizes.positions}
 
 

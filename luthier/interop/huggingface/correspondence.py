@@ -109,11 +109,13 @@ class Match:
         theirs: Its name in the file.
         ours: The names of ours in `Network.state_dict()`, in the order that the way wants.
         way: From one to the other.
+        also: Names under which a file holds it again: written, and read where the first is missing.
     """
 
     theirs: str
     ours: tuple[str, ...]
     way: Way = SAME
+    also: tuple[str, ...] = ()
 
     @classmethod
     def same(cls, theirs: str, ours: str, parts: Sequence[str] = ("weight",)) -> list[Match]:

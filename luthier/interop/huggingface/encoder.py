@@ -311,8 +311,17 @@ class Names:
             elif head.spec.tied:
                 found.append(Match(self.scores_bias, (f"{head.name}.bias",)))
             else:
-                found += Match.same(self.scores, f"{head.name}.linear", BOTH)
+                found += self._own_scores(f"{head.name}.linear")
         return found
+
+    def _own_scores(self, ours: str) -> list[Match]:
+        """The tensors of scores that are not tied."""
+        theirs = f"{self.scores}.bias"
+        again = () if theirs == self.scores_bias else (self.scores_bias,)
+        return [
+            *Match.same(self.scores, ours),
+            Match(theirs, (f"{ours}.bias",), also=again),
+        ]
 
 
 def _module(named: Named) -> str:

@@ -35,6 +35,8 @@ class Network:
     context: int
     vocab: int
     aim: Aim | None
+    padding: int | None = None
+    """The token that fills rows up; none where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)

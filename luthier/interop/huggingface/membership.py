@@ -39,7 +39,12 @@ class Member:
 
 
 def member(
-    network: Network, aim: Aim | None, names: tuple[str, ...] = (), *, first: str = ""
+    network: Network,
+    aim: Aim | None,
+    names: tuple[str, ...] = (),
+    *,
+    first: str = "",
+    padding: int | None = None,
 ) -> Member:
     """The family that a network belongs to: the first whose design is the same network.
 
@@ -48,12 +53,17 @@ def member(
         aim: What it is for.
         names: Of its classes or tags.
         first: The name of the family to try before all others: the one that it came from.
+        padding: The token that fills rows up; none where there is none.
 
     Raises:
         InputError: If it belongs to none; says what is different from the one that is nearest.
     """
     asked = Asked(
-        row=Row.of(network), context=network.reads.shape[0], vocab=network.reads.vocab, aim=aim
+        row=Row.of(network),
+        context=network.reads.shape[0],
+        vocab=network.reads.vocab,
+        aim=aim,
+        padding=padding,
     )
     nearest: tuple[list[str], str] | None = None
     for family in sorted(FAMILIES, key=lambda family: family.name != first):

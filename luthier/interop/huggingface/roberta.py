@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from luthier.errors import InputError
 from luthier.interop.huggingface.bert import ATTENTION, MLP
 from luthier.interop.huggingface.config import Config
 from luthier.interop.huggingface.encoder import (
@@ -59,6 +60,11 @@ def _design(config: Config, aim: Aim | None) -> Design:
 
 def _config(network: Network) -> Mapping[str, Any]:
     sizes = sizes_of(network)
+    if network.padding != PADDING:
+        raise InputError(
+            f"the token of padding: got {network.padding}, wanted {PADDING}, from which positions "
+            "count there"
+        )
     return {
         **bert_config(sizes, network),
         "max_position_embeddings": sizes.positions + PLACES_BEFORE,

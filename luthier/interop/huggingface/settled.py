@@ -17,7 +17,9 @@ from luthier.model.blocks.sublayer import SublayerSpec
 from luthier.model.blocks.tokens import TokensSpec
 from luthier.wording import shown
 
-TRAINED_WITH = frozenset({"dropout", "attention_dropout", "token_dropout", "drop_path"})
+TRAINED_WITH = frozenset(
+    {"dropout", "inside_dropout", "attention_dropout", "token_dropout", "drop_path"}
+)
 """Settings that change nothing of a finished network."""
 LEAVES_OUT = frozenset({"dropout", "drop_path"})
 """Blocks that change nothing of a finished network."""

@@ -66,7 +66,11 @@ def foreign(network: Network, matches: Sequence[Match]) -> dict[str, Tensor]:
     """
     own = network.state_dict()
     _all_used_once(own, matches)
-    return {match.theirs: match.way.to_theirs([own[n] for n in match.ours]) for match in matches}
+    found: dict[str, Tensor] = {}
+    for match in matches:
+        tensor = match.way.to_theirs([own[name] for name in match.ours])
+        found |= dict.fromkeys((match.theirs, *match.also), tensor)
+    return found
 
 
 def _all_used_once(own: Mapping[str, Tensor], matches: Sequence[Match]) -> None:
@@ -81,6 +85,7 @@ def _named(
 ) -> dict[str, Tensor]:
     """The tensors by the names that the matches have, without those that are no weights."""
     wanted = {match.theirs for match in matches}
+    again = {copy: match.theirs for match in matches for copy in match.also}
     bare = not any(name.startswith(family.prefix) for name in given)
     found = {}
     for name, tensor in given.items():
@@ -88,8 +93,13 @@ def _named(
             name = re.sub(old, new, name)
         if bare and family.prefix + name in wanted:
             name = family.prefix + name
-        if name in wanted or not any(re.search(pattern, name) for pattern in family.unused):
+        is_copy = name in again or family.tied.get(name) in wanted
+        unused = any(re.search(pattern, name) for pattern in family.unused)
+        if name in wanted or is_copy or not unused:
             found[name] = tensor
+    for copy, original in again.items():
+        if copy in found:
+            found.setdefault(original, found.pop(copy))
     return found
 
 

@@ -33,6 +33,7 @@ from luthier.interop.huggingface.row import Row
 from luthier.interop.huggingface.special_tokens import THEIR_NAMES
 from luthier.interop.huggingface.tensors import foreign
 from luthier.interop.parity import Agreement, agreement
+from luthier.model.blocks.tokens import TokensSpec
 from luthier.model.blueprint import Aim
 
 SHARD_BYTES = 5 * 10**9
@@ -89,7 +90,8 @@ def write_pretrained(
         raise InputError(f"{out}: is there already; give the name of a new folder")
     network, aim = pretrained.network, pretrained.aim
     names = () if pretrained.target is None else names_of(pretrained.target)
-    found = member(network, aim, names, first=pretrained.family)
+    padding = pretrained.specials.get("pad")
+    found = member(network, aim, names, first=pretrained.family, padding=padding)
     tensors = foreign(network, found.family.matches(Row.of(network), aim))
     contents = {
         **_weights(tensors, shard_bytes),
@@ -201,7 +203,7 @@ def _of_the_tokenizer(pretrained: Pretrained) -> dict[str, Content]:
     about: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": pretrained.reads.shape[0],
-        "model_input_names": ["input_ids", "attention_mask"],
+        "model_input_names": _inputs(pretrained),
         "clean_up_tokenization_spaces": False,
     }
     for special, number in sorted(pretrained.specials.items()):
@@ -211,6 +213,12 @@ def _of_the_tokenizer(pretrained: Pretrained) -> dict[str, Content]:
         about["chat_template"] = pretrained.template
     text = with_frame(tokenizer, pretrained.frame)
     return {**found, TOKENIZER: text.encode(), TOKENIZER_CONFIG: to_json(about)}
+
+
+def _inputs(pretrained: Pretrained) -> list[str]:
+    """What the network reads, as transformers calls it."""
+    typed = any(isinstance(b, TokensSpec) and b.types > 1 for b in pretrained.model.layers)
+    return ["input_ids", *["token_type_ids"] * typed, "attention_mask"]
 
 
 def _words(special: Any, aim: Aim | None) -> tuple[str, ...]:
