@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from luthier.adapters.lora import LowRank, rowwise
+from luthier.adapters.lora import LowRank
 from luthier.model.blocks.conv import TimeConv
 from luthier.model.blocks.recurrent import Lstm
 from luthier.model.dropped import dropped
@@ -68,10 +68,10 @@ class AdaptedLinear(nn.Linear):
             return F.linear(x, weight, self.bias)
         read = dropped(x, low.dropout) if self.training and low.dropout else x
         thin = F.linear(read, low.down)
-        factor_R = low.factor_R(weight)
-        if factor_R is None:
+        factor = low.factor(weight)
+        if factor is None:
             return _plus(F.linear(x, weight, self.bias), thin, low.up, low.scale)
-        y = _plus(F.linear(x, weight), thin, low.up, low.scale) * factor_R
+        y = _plus(F.linear(x, weight), thin, low.up, low.scale) * factor[:, 0]
         return y if self.bias is None else y + self.bias
 
 
@@ -93,8 +93,8 @@ class AdaptedEmbedding(nn.Embedding):
         if low is None:
             return y
         y = y + low.scale * (F.embedding(tokens, low.up) @ low.down).to(y.dtype)
-        factor_R = low.factor_R(weight)
-        return y if factor_R is None else y * factor_R[tokens][..., None]
+        factor = low.factor(weight)
+        return y if factor is None else y * factor
 
 
 def _convolved(self: Any, x: Tensor) -> Tensor:
@@ -104,9 +104,8 @@ def _convolved(self: Any, x: Tensor) -> Tensor:
         y: Tensor = self._conv_forward(x, self.weight, self.bias)
         return y
     weight, delta, bias = base_weight(self), low.delta(), self.bias
-    factor_R = low.factor_R(weight)
-    if factor_R is not None:
-        factor = rowwise(factor_R, weight.ndim)
+    factor = low.factor(weight)
+    if factor is not None:
         weight, delta = weight * factor, delta * factor
     own: Tensor = self._conv_forward(x, weight, bias)
     added: Tensor = self._conv_forward(dropped(x, low.dropout), delta, None)

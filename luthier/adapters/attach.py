@@ -23,7 +23,7 @@ from luthier.adapters.adapted import (
 )
 from luthier.adapters.bias import BiasSpec, only_biases
 from luthier.adapters.freeze import FreezeSpec, freeze
-from luthier.adapters.lora import LoraSpec, LowRank
+from luthier.adapters.lora import LoraSpec, LowRank, Product
 from luthier.adapters.matching import matches, matching
 from luthier.adapters.still import keep_still, let_move
 from luthier.errors import InputError, nearest
@@ -75,17 +75,26 @@ def _attach_low_rank(network: nn.Module, spec: LoraSpec, new: Sequence[str], see
     _must_be_new(network, spec.name)
     network.requires_grad_(False)
     for name, layer in layers.items():
-        adapt(layer)
-        parts = nn.ModuleDict()
         for own in weight_names(layer):
-            low = LowRank(base_weight(layer, own), spec, table=isinstance(layer, nn.Embedding))
+            low = add(layer, own, spec.name, spec.product)
             low.draw(seed, f"{name}.{ADAPTERS}.{spec.name}.{own}.down")
-            parts[own] = low
-        _adapters(layer)[spec.name] = parts
     activate(network, spec.name)
     for name, weight in network.named_parameters():
         if name.startswith(tuple(new)) or name in also:
             weight.requires_grad_(True)
+
+
+def add(layer: nn.Module, weight: str, name: str, product: Product) -> LowRank:
+    """Puts the adapter `name` beside a weight of a layer, not active yet, and not drawn."""
+    adapt(layer)
+    adapters = _adapters(layer)
+    if name not in adapters:
+        adapters[name] = nn.ModuleDict()
+    low = LowRank(base_weight(layer, weight), product, table=isinstance(layer, nn.Embedding))
+    parts = adapters[name]
+    assert isinstance(parts, nn.ModuleDict)
+    parts[weight] = low
+    return low
 
 
 def targets(network: nn.Module, spec: LoraSpec, new: Sequence[str] = ()) -> dict[str, nn.Module]:
@@ -186,6 +195,15 @@ def merged(network: nn.Module) -> dict[str, Tensor]:
 def adapted(network: nn.Module) -> dict[str, nn.Module]:
     """The layers that have adapters, by name."""
     return {name: layer for name, layer in network.named_modules() if type(layer) in PLAIN}
+
+
+def low_rank(layer: nn.Module, name: str, weight: str = "weight") -> LowRank | None:
+    """What the adapter `name` adds to a weight of a layer; none where it adds nothing."""
+    if type(layer) not in PLAIN or name not in _adapters(layer):
+        return None
+    low = _adapters(layer)[name]._modules.get(weight)
+    assert low is None or isinstance(low, LowRank)
+    return low
 
 
 def names(network: nn.Module) -> list[str]:

@@ -8,6 +8,7 @@ Dimension key, for the whole file:
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
@@ -60,45 +61,63 @@ class LoraSpec(Spec):
         return patterns
 
     @property
-    def scale(self) -> float:
-        """What the product is multiplied by."""
-        return self.alpha / (math.sqrt(self.rank) if self.kind == "rslora" else self.rank)
+    def product(self) -> Product:
+        """What each layer gets."""
+        divisor = math.sqrt(self.rank) if self.kind == "rslora" else self.rank
+        return Product(
+            rank=self.rank,
+            scale=self.alpha / divisor,
+            dropout=self.dropout,
+            magnitude=self.kind == "dora",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """Two thin matrices beside a weight."""
+
+    rank: int
+    scale: float
+    """What their product is multiplied by."""
+    dropout: float = 0.0
+    magnitude: bool = False
+    """Whether lengths are learned beside them."""
 
 
 class LowRank(nn.Module):
     """What one adapter adds to one weight: `scale * up @ down`, in the weight's shape.
 
-    With a magnitude (DoRA) the sum of both is scaled to rows of that length.
+    With a magnitude (DoRA) the sum of both is scaled to rows of that length; that of a table of
+    vectors to columns, since there a feature is one.
 
     Args:
         weight: `(R, …)`, with C elements a row.
-        spec: The rank, the scale, and whether there is a magnitude.
-        table: Whether it is a table of which rows are looked up, which draws what it begins with
-            in another way, as PEFT does.
+        product: The rank, the scale, and whether there is a magnitude.
+        table: Whether it is a table of which rows are looked up. What it begins with is drawn in
+            another way, as PEFT does.
 
     Cost:
-        Parameters: `r * (R + C)`, and `R` with a magnitude.
+        Parameters: `r * (R + C)`, and with a magnitude `R`, of a table `C`.
 
     Source:
         Hu et al. 2021, section 4.1, 2106.09685; the drawing of A as in the authors' code and PEFT.
         rsLoRA: Kalajdzievski 2023, 2312.03732. DoRA: Liu et al. 2024, section 4, 2402.09353, with
-        the length of a row taken as constant in the backward pass, as in section 4.3. Both add
-        the dropped-out share of the input to the product alone; PEFT's DoRA to the weight's own
-        part too.
+        the lengths taken as constant in the backward pass, as in section 4.3. Dropout reaches
+        what A reads alone; with DoRA, PEFT has it reach what the weight reads too.
     """
 
-    def __init__(self, weight: Tensor, spec: LoraSpec, *, table: bool = False) -> None:
+    def __init__(self, weight: Tensor, product: Product, *, table: bool = False) -> None:
         super().__init__()
         rows, columns = weight.shape[0], weight.shape[1:].numel()
-        dtype = weight.dtype if weight.is_floating_point() else torch.float32
+        dtype, device = weight.dtype, weight.device
         self.shape = tuple(weight.shape)
-        self.scale = spec.scale
-        self.dropout = spec.dropout
+        self.scale = product.scale
+        self.dropout = product.dropout
         self.table = table
-        down = torch.empty((spec.rank, columns), dtype=dtype, device=weight.device)
-        self.down = nn.Parameter(down)
-        self.up = nn.Parameter(torch.zeros((rows, spec.rank), dtype=dtype, device=weight.device))
-        self.magnitude = nn.Parameter(lengths(weight.detach())) if spec.kind == "dora" else None
+        self.down = nn.Parameter(torch.empty((product.rank, columns), dtype=dtype, device=device))
+        self.up = nn.Parameter(torch.zeros((rows, product.rank), dtype=dtype, device=device))
+        own = lengths(weight.detach(), table=table) if product.magnitude else None
+        self.magnitude = None if own is None else nn.Parameter(own)
 
     @torch.no_grad()
     def draw(self, seed: int, name: str) -> None:
@@ -118,28 +137,22 @@ class LowRank(nn.Module):
         with torch.autocast(self.up.device.type, enabled=False):
             return (self.up @ self.down).mul(self.scale).view(self.shape)
 
-    def factor_R(self, weight: Tensor) -> Tensor | None:
-        """What each row is multiplied by; none without a magnitude."""
+    def factor(self, weight: Tensor) -> Tensor | None:
+        """What the sum is multiplied by, in a shape that does; none without a magnitude."""
         if self.magnitude is None:
             return None
         with torch.no_grad():
-            length_R = lengths(weight + self.delta())
-        factor_R: Tensor = self.magnitude / length_R
-        return factor_R
+            length = lengths(weight + self.delta(), table=self.table)
+        share: Tensor = self.magnitude / length
+        return share if self.table else share.view(-1, *[1] * (len(self.shape) - 1))
 
     def applied(self, weight: Tensor) -> Tensor:
         """The weight with what the adapter adds to it."""
-        moved = weight + self.delta()
-        factor_R = self.factor_R(weight)
-        return moved if factor_R is None else moved * rowwise(factor_R, moved.ndim)
+        moved, factor = weight + self.delta(), self.factor(weight)
+        return moved if factor is None else moved * factor
 
 
-def lengths(weight: Tensor) -> Tensor:
-    """The Euclidean length of each row. `(R,)`."""
-    length_R: Tensor = torch.linalg.vector_norm(weight.flatten(1), dim=1)
-    return length_R
-
-
-def rowwise(values_R: Tensor, ndim: int) -> Tensor:
-    """A value for each row, in a shape that multiplies a weight of so many dimensions."""
-    return values_R.view(-1, *[1] * (ndim - 1))
+def lengths(weight: Tensor, *, table: bool) -> Tensor:
+    """The Euclidean length of each row, `(R,)`; of a table that of each column, `(C,)`."""
+    found: Tensor = torch.linalg.vector_norm(weight.flatten(1), dim=0 if table else 1)
+    return found

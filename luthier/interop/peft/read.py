@@ -1,0 +1,232 @@
+"""From PEFT's format to an adapter on a network of ours."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from luthier.adapters.adapted import base_weight
+from luthier.adapters.attach import activate, add
+from luthier.adapters.attach import names as adapter_names
+from luthier.adapters.lora import LowRank, Product
+from luthier.adapters.still import keep_still
+from luthier.errors import InputError
+from luthier.interop.huggingface.correspondence import Match
+from luthier.interop.peft.places import OWN, Names, Place, head_is_tied
+from luthier.interop.peft.write import CONFIG, MAGNITUDE, PREFIX
+
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
+_REFUSED = {
+    "lora_bias": False,
+    "layer_replication": None,
+    "alora_invocation_tokens": None,
+    "trainable_token_indices": None,
+    "target_parameters": None,
+    "use_qalora": False,
+    "use_bdlora": None,
+    "megatron_config": None,
+}
+"""Settings of adapters that compute something else, and what they are where they do not."""
+_A, _B = "lora_A.weight", "lora_B.weight"
+_TABLE_A, _TABLE_B = "lora_embedding_A", "lora_embedding_B"
+
+
+@torch.no_grad()
+def put_on(
+    network: AnyModule,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    names: Names = OWN,
+    *,
+    name: str = "default",
+    source: str = CONFIG,
+) -> AnyModule:
+    """Puts an adapter of PEFT's on a network, active; nothing else moves.
+
+    Layers that moved whole beside it replace the network's own.
+
+    Args:
+        network: With its weights; changed in place.
+        config: What adapter_config.json says.
+        tensors: Those of adapter_model.safetensors.
+        names: Those of the network that it was made for.
+        name: What to call it.
+        source: The file, for messages.
+
+    Raises:
+        InputError: If the adapter is of another kind, or of another network.
+    """
+    _must_be_known(config, source)
+    if name in adapter_names(network):
+        raise InputError(f"the network has an adapter called {name} already; give another name")
+    rest = {_unprefixed(key): tensor for key, tensor in tensors.items()}
+    products = _Products(config)
+    _take_second(network, rest, names, config, source)
+    for place in names.places(network):
+        _put(network, place, rest, products, name, source)
+    if name not in adapter_names(network):
+        raise _unknown(rest, source)
+    _replace_whole(network, rest, names, source)
+    network.requires_grad_(False)
+    activate(network, name)
+    keep_still(network)
+    return network
+
+
+class _Products:
+    """The rank and the scale of each layer of theirs."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = config
+
+    def of(self, theirs: str, rank: int, magnitude: bool) -> Product:
+        alpha = self._found("alpha_pattern", theirs, self._config["lora_alpha"])
+        divisor = math.sqrt(rank) if self._config.get("use_rslora") else rank
+        return Product(
+            rank=rank,
+            scale=alpha / divisor,
+            dropout=float(self._config.get("lora_dropout") or 0.0),
+            magnitude=magnitude,
+        )
+
+    def _found(self, key: str, theirs: str, usual: float) -> float:
+        for pattern, value in (self._config.get(key) or {}).items():
+            # Theirs are regular expressions of the end of a name; those of names are plain.
+            if theirs == pattern or theirs.endswith(f".{pattern}"):
+                return float(value)
+            if re.escape(pattern) != pattern and re.fullmatch(rf"(.*\.)?({pattern})", theirs):
+                return float(value)
+        return float(usual)
+
+
+def _put(
+    network: nn.Module,
+    place: Place,
+    rest: dict[str, Tensor],
+    products: _Products,
+    name: str,
+    source: str,
+) -> None:
+    at = place.theirs
+    rest.pop(f"{at}.base_layer.weight", None)  # a copy of the table, which PEFT adds unasked
+    is_table = f"{at}.{_TABLE_A}" in rest
+    if is_table:
+        down, up = rest.pop(f"{at}.{_TABLE_B}").T, rest.pop(f"{at}.{_TABLE_A}").T
+    elif f"{at}.{_A}" in rest:
+        down, up = rest.pop(f"{at}.{_A}").flatten(1), rest.pop(f"{at}.{_B}").flatten(1)
+    else:
+        return
+    magnitude = rest.pop(f"{at}.{MAGNITUDE}", None)
+    product = products.of(at, down.shape[0], magnitude is not None)
+    weights = [base_weight(network.get_submodule(layer), own) for layer, own in place.ours]
+    rows = [len(weight) for weight in weights]
+    columns = weights[0][0].numel()
+    if (sum(rows), columns) != (up.shape[0], down.shape[1]):
+        raise InputError(
+            f"{source}: the adapter of {at} is for a weight of {up.shape[0]} x {down.shape[1]}, "
+            f"but this one is {sum(rows)} x {columns}; it belongs to another network"
+        )
+    ups = up.split(rows)
+    lengths = [magnitude] if magnitude is None or is_table else magnitude.flatten().split(rows)
+    for index, (layer, own) in enumerate(place.ours):
+        low = add(network.get_submodule(layer), own, name, product)
+        _fill(low, down, ups[index], lengths[index] if magnitude is not None else None)
+
+
+def _fill(low: LowRank, down: Tensor, up: Tensor, magnitude: Tensor | None) -> None:
+    low.down.copy_(down)
+    low.up.copy_(up)
+    if low.magnitude is not None:
+        assert magnitude is not None
+        low.magnitude.copy_(magnitude.flatten())
+
+
+def _take_second(
+    network: nn.Module,
+    rest: dict[str, Tensor],
+    names: Names,
+    config: Mapping[str, Any],
+    source: str,
+) -> None:
+    """Takes out what a head with the weights of the table has a second time."""
+    if not head_is_tied(network):
+        return
+    for place in names.places(network):
+        second = names.second(place.theirs)
+        if second is None or f"{place.theirs}.{_TABLE_A}" not in rest:
+            continue
+        own = {key: rest.pop(key) for key in list(rest) if key.startswith(f"{second}.")}
+        same = (
+            config.get("ensure_weight_tying")
+            and not config.get("use_dora")
+            and torch.equal(own[f"{second}.{_A}"], rest[f"{place.theirs}.{_TABLE_B}"].T)
+            and torch.equal(own[f"{second}.{_B}"], rest[f"{place.theirs}.{_TABLE_A}"].T)
+        )
+        if not same:
+            raise InputError(
+                f"{source}: adapts {place.theirs}, but not {second}, which has the same weights, "
+                "in the same way (ensure_weight_tying); luthier keeps them once: merge it with "
+                "PEFT, and start from the merged network"
+            )
+
+
+def _replace_whole(network: nn.Module, rest: dict[str, Tensor], names: Names, source: str) -> None:
+    """Layers that moved whole."""
+    state = network.state_dict()
+    matches = names.matches or [Match(own, (own,)) for own in state]
+    for match in matches:
+        for key in (match.theirs, _saved(match.theirs)):
+            if key not in rest:
+                continue
+            ours = [state[own] for own in match.ours]
+            theirs = rest.pop(key)
+            wanted = match.way.to_theirs([tensor.to("meta") for tensor in ours]).shape
+            if theirs.shape != wanted:
+                raise InputError(
+                    f"{source}: {match.theirs} is {tuple(theirs.shape)}, but the network's is "
+                    f"{tuple(wanted)}; it belongs to another network"
+                )
+            parts = match.way.to_ours(theirs, [tensor.shape for tensor in ours])
+            for tensor, part in zip(ours, parts, strict=True):
+                tensor.copy_(part)
+    if rest:
+        raise _unknown(rest, source)
+
+
+def _saved(name: str) -> str:
+    """Older files have `modules_to_save` in the names of layers that moved whole."""
+    layer, _, own = name.rpartition(".")
+    return f"{layer}.modules_to_save.{own}"
+
+
+def _unprefixed(key: str) -> str:
+    return key.removeprefix(PREFIX)
+
+
+def _must_be_known(config: Mapping[str, Any], source: str) -> None:
+    kind = config.get("peft_type")
+    if kind != "LORA":
+        raise InputError(f"{source}: peft_type is {kind}; luthier reads LORA (rsLoRA and DoRA too)")
+    if config.get("bias", "none") != "none":
+        raise InputError(
+            f"{source}: bias is {config['bias']}, so that biases of the network moved too; "
+            "wanted none: merge it with PEFT, and start from the merged network"
+        )
+    for key, plain in _REFUSED.items():
+        if config.get(key, plain) not in (plain, None, False):
+            raise InputError(
+                f"{source}: {key} is {config[key]}, which luthier does not compute; merge it with "
+                "PEFT, and start from the merged network"
+            )
+
+
+def _unknown(rest: Mapping[str, Tensor], source: str) -> InputError:
+    listed = ", ".join(sorted(rest)[:3]) or "nothing"
+    return InputError(
+        f"{source}: the network has no place for {listed}; the adapter belongs to another network"
+    )
