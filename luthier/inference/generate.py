@@ -6,7 +6,7 @@ Dimension key, for the whole file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from luthier.data.text.tokenizer import Tokenizer
 from luthier.errors import InputError
+from luthier.inference.bounds import Bounds
 from luthier.inference.sampling import Sampler, SamplingSpec
 from luthier.inference.writing import Ending, Writing
 from luthier.model.blueprint import Network
@@ -57,6 +58,7 @@ def generate(
     prompts: Sequence[str],
     spec: SamplingSpec,
     told: Told | None = None,
+    bounds: Bounds | None = None,
 ) -> list[Generated]:
     """Continues each prompt.
 
@@ -70,13 +72,15 @@ def generate(
         prompts: The texts to continue; an empty one begins a document.
         spec: How.
         told: Is told the text while it is written.
+        bounds: What texts begin with and end at; none means the end token of the tokenizer.
 
     Raises:
         InputError: If a prompt is longer than the network's context, or there is none.
     """
     if not prompts:
         raise InputError("got no prompt; wanted at least one, if only an empty one")
-    rows = prompt_tokens(tokenizer, prompts, context_of(placed))
+    bounds = bounds or Bounds.of(tokenizer)
+    rows = prompt_tokens(tokenizer, prompts, context_of(placed), bounds=bounds)
     return [
         Generated(
             prompt=prompt,
@@ -85,7 +89,7 @@ def generate(
             ending=writing.ending or "max_tokens",
         )
         for prompt, writing in zip(
-            prompts, write_on(placed, tokenizer, rows, spec, told), strict=True
+            prompts, write_on(placed, tokenizer, rows, spec, told, ends=bounds.ends), strict=True
         )
     ]
 
@@ -97,7 +101,11 @@ def context_of(placed: Placed) -> int:
 
 
 def prompt_tokens(
-    tokenizer: Tokenizer, prompts: Sequence[str], context: int, name: str = "prompt"
+    tokenizer: Tokenizer,
+    prompts: Sequence[str],
+    context: int,
+    name: str = "prompt",
+    bounds: Bounds | None = None,
 ) -> list[list[int]]:
     """A document's beginning, and the prompt, of each.
 
@@ -106,15 +114,17 @@ def prompt_tokens(
         prompts: The texts to continue.
         context: The most tokens that the network reads.
         name: What one is called, in messages.
+        bounds: What texts begin with; none means the end token of the tokenizer.
 
     Raises:
         InputError: If a prompt is too long, or is empty where no token begins a document.
     """
-    end = tokenizer.special("end")
-    begun = [] if end is None else [end]
+    bounds = bounds or Bounds.of(tokenizer)
     rows = []
     for number, pieces in enumerate(tokenizer.encode(prompts), 1):
-        tokens = begun + pieces.tokens.tolist()
+        own = pieces.tokens.tolist()
+        begins = bounds.begins if own else bounds.alone
+        tokens = own if begins is None else [begins, *own]
         if len(tokens) > context:
             raise InputError(
                 f"{name} {number} has {len(tokens):,} tokens, but the network was trained on "
@@ -137,6 +147,7 @@ def write_on(
     spec: SamplingSpec,
     told: Told | None = None,
     first: int = 0,
+    ends: Collection[int] = (),
 ) -> list[Writing]:
     """Continues rows of tokens.
 
@@ -147,13 +158,15 @@ def write_on(
         spec: How.
         told: Is told the text while it is written.
         first: The number that the first row draws by, the next one by the next.
+        ends: Tokens that end a text, beside the one that ends a document.
     """
     end = tokenizer.special("end")
+    ends = {*ends, *([] if end is None else [end])}
     written = [
         _Row(
             number=number,
             window=list(tokens),
-            writing=Writing(tokenizer.decoder(after=tokens), spec.stop, end, spec.max_tokens),
+            writing=Writing(tokenizer.decoder(after=tokens), spec.stop, ends, spec.max_tokens),
         )
         for number, tokens in enumerate(rows)
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from luthier.data.text.tokenizer import Decoder
@@ -17,26 +17,26 @@ class Writing:
     Args:
         decoder: Of the tokenizer, for this row alone.
         stops: Texts that end it.
-        end: The token that ends a document; none where there is none.
+        ends: Tokens of which each ends it: that of a document, those of a reply.
         max_tokens: The most tokens.
     """
 
     def __init__(
-        self, decoder: Decoder, stops: Sequence[str], end: int | None, max_tokens: int
+        self, decoder: Decoder, stops: Sequence[str], ends: Collection[int], max_tokens: int
     ) -> None:
         self.tokens: list[int] = []
         self.text = ""
         self.ending: Ending | None = None
         self._decoder = decoder
         self._stops = stops
-        self._end = end
+        self._ends = ends
         self._max_tokens = max_tokens
         self._held = ""
 
     def add(self, token: int) -> str:
         """One token more. Returns the text that is now sure to be part of what is written."""
         assert self.ending is None, "the text has ended"
-        if token == self._end:
+        if token in self._ends:
             self.ending = "end"
             return self._settled(self._held + self._decoder.finish())
         self.tokens.append(token)

@@ -18,7 +18,7 @@ def written(
 ) -> tuple[Writing, list[str]]:
     """A writing after these tokens, or as many of them as it takes, and the pieces shown."""
     end = tokenizer.special("end")
-    writing, shown = Writing(tokenizer.decoder(), stops, end, most), []
+    writing, shown = Writing(tokenizer.decoder(), stops, () if end is None else (end,), most), []
     for token in tokens:
         shown.append(writing.add(token))
         if writing.ending is not None:
@@ -88,5 +88,5 @@ def test_a_word_after_a_prompt_has_its_space() -> None:
     for tokenizer in (WORDS, UNIGRAM):
         prompt, more = (p.tokens.tolist() for p in tokenizer.encode(["the fox", "met"]))
         for before, text in ((prompt, " met"), ([], "met")):
-            writing = Writing(tokenizer.decoder(after=before), (), None, len(more))
+            writing = Writing(tokenizer.decoder(after=before), (), (), len(more))
             assert "".join(map(writing.add, more)) == text

@@ -148,8 +148,8 @@ def allowed_filters() -> dict[str, Callable[..., Any]]:
 
 def _counted(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
-    def counted(*arguments: Any, **named: Any) -> Any:
+    def _called(*arguments: Any, **named: Any) -> Any:
         meter().step()
         return measured(function(*arguments, **named))
 
-    return counted
+    return _called

@@ -92,10 +92,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return None
         form = str(value.__self__)
 
-        def bounded(*arguments: Any, **named: Any) -> str:
+        def _bounded(*arguments: Any, **named: Any) -> str:
             return formatted(form, lambda: wrapped(*arguments, **named))
 
-        return bounded
+        return _bounded
 
     def _call(self, context: Context, called: Any, *arguments: Any, **named: Any) -> Any:
         """A call, if it is one of those that templates need; its result is counted."""
