@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from luthier.data.decoding import Progress
+from luthier.data.target import Documents, Target
 from luthier.data.text.inputs import TextInputs
 from luthier.data.text.tokenizer import Tokenizer
 from luthier.errors import InputError
 from luthier.evaluation.evaluate import Evaluation, evaluate
 from luthier.evaluation.storage import write_evaluation
+from luthier.inference.bounds import Bounds
 from luthier.inference.converse import Conversation
+from luthier.inference.dialogue import Dialogue, Speaker
 from luthier.inference.generate import Generated, Told, generate
 from luthier.inference.predict import predict
 from luthier.inference.sampling import SamplingSpec, sampling
@@ -23,35 +27,84 @@ from luthier.placement.allocator import keep_freed_memory
 from luthier.placement.device import available
 from luthier.placement.place import PlacementSpec, decide, place
 from luthier.placement.placed import Placed
+from luthier.recipe import Recipe
 from luthier.run.caveats import caveats
-from luthier.run.directory import RunDirectory, find_run
-from luthier.run.model_folder import FinishedModel, read_model
+from luthier.run.directory import RunDirectory
+from luthier.run.other_data import other_data
 from luthier.run.rows import choose_split, data_of
+from luthier.run.source import Source, find_model
 from luthier.tasks.language import Language
+from luthier.tasks.task import Task
 
 
 class Run:
     """A trained network with all that its use needs.
 
     Args:
-        directory: The run.
-        model: Its finished model.
-        placed: The model's network, where it runs.
+        source: The run, or the network that somebody pretrained.
+        placed: Its network, where it runs.
     """
 
-    def __init__(self, directory: RunDirectory, model: FinishedModel, placed: Placed) -> None:
-        self.directory = directory
-        self.target = model.target
+    def __init__(self, source: Source, placed: Placed) -> None:
+        model = source.model
+        self.source = source
         self.network = model.network
-        self.task = model.task.build(model.target)
-        self.task_name = model.task.kind
         self.inputs = model.inputs
         self.placed = placed
 
     @property
     def name(self) -> str:
-        """The recipe's name."""
-        return self.directory.read_resolved().name
+        """The recipe's name, or that of the folder."""
+        return self.source.name
+
+    @property
+    def directory(self) -> RunDirectory:
+        """Where all of the run is.
+
+        Raises:
+            InputError: If it is no run: somebody pretrained it, and its data is not known.
+        """
+        if self.source.directory is None:
+            raise InputError(
+                f"{self.source.path}: was pretrained elsewhere, so nothing is known of its data"
+            )
+        return self.source.directory
+
+    @property
+    def target(self) -> Target:
+        """What its outputs mean.
+
+        Raises:
+            InputError: If it has no head.
+        """
+        target = self.source.model.target
+        if target is None:
+            raise self._without_a_head()
+        return target
+
+    @cached_property
+    def task(self) -> Task[Any]:
+        """What it does.
+
+        Raises:
+            InputError: If it has no head.
+        """
+        task = self.source.model.task
+        if task is None:
+            raise self._without_a_head()
+        return task.build(self.target)
+
+    @property
+    def task_name(self) -> str:
+        """The kind of its task."""
+        task = self.source.model.task
+        return "" if task is None else task.kind
+
+    def _without_a_head(self) -> InputError:
+        return InputError(
+            f"{self.source.path}: has layers, but no head that says anything; train one on them: "
+            f"give a recipe start: {self.source.path}"
+        )
 
     @property
     def reads_texts(self) -> bool:
@@ -81,34 +134,83 @@ class Run:
             raise InputError(f"top: got {top}; wanted at least 1")
         return list(predict(self.placed, self.task, self.inputs, inputs, top))
 
+    @property
+    def speaks(self) -> bool:
+        """Whether it learned from conversations: its template renders what it is asked."""
+        return isinstance(self.inputs, TextInputs) and self.inputs.template is not None
+
     def generate(
         self,
         prompts: Sequence[str],
         settings: SamplingSpec | Mapping[str, Any] | None = None,
         told: Told | None = None,
+        *,
+        system: str | None = None,
+        template: bool = True,
     ) -> list[Generated]:
-        """Continues texts, with a language model.
+        """Continues texts, or answers questions, with a language model.
 
         Args:
-            prompts: The texts; an empty one begins a document.
+            prompts: The texts; an empty one begins a document. Where it learned from
+                conversations, what a user asks.
             settings: How: a `SamplingSpec`, or some of its fields, such as `{"greedy": True,
                 "max_tokens": 50}`.
             told: Is told (row, text) while the texts are written.
+            system: The system message of each conversation.
+            template: Whether a chat template is used, where it has one; else a prompt is continued
+                as it stands.
 
         Raises:
             InputError: If the run is no language model that writes, or a prompt is too long.
         """
         if isinstance(prompts, str):
             raise InputError("wanted a list of prompts, got a single one; put it in a list")
-        return generate(self.placed, self._tokenizer(), prompts, sampling(settings), told)
+        tokenizer, how = self._tokenizer(), sampling(settings)
+        speaker = self._speaker(system, template=template)
+        if speaker is not None:
+            return speaker.answers(self.placed, prompts, how, told, system=system)
+        return generate(self.placed, tokenizer, prompts, how, told, self._bounds(tokenizer))
 
-    def converse(self, settings: SamplingSpec | Mapping[str, Any] | None = None) -> Conversation:
-        """A text that is written in turns with a language model.
+    def converse(
+        self,
+        settings: SamplingSpec | Mapping[str, Any] | None = None,
+        *,
+        system: str | None = None,
+        template: bool = True,
+    ) -> Conversation | Dialogue:
+        """A text, or a dialogue, that is written in turns with a language model.
+
+        Args:
+            settings: How its turns are written.
+            system: The system message of a dialogue.
+            template: Whether a chat template is used, where it has one.
 
         Raises:
             InputError: If the run is no language model that writes.
         """
-        return Conversation(self.placed, self._tokenizer(), sampling(settings))
+        tokenizer, how = self._tokenizer(), sampling(settings)
+        speaker = self._speaker(system, template=template)
+        if speaker is not None:
+            return Dialogue(self.placed, speaker, how, system)
+        return Conversation(self.placed, tokenizer, how, self._bounds(tokenizer))
+
+    def _bounds(self, tokenizer: Tokenizer) -> Bounds:
+        """What its texts begin with and end at."""
+        assert isinstance(self.target, Documents), "what writes learned documents"
+        return Bounds.of(tokenizer, self.target)
+
+    def _speaker(self, system: str | None, *, template: bool) -> Speaker | None:
+        """What answers in the form of a template; none where there is none, or none is wanted.
+
+        Raises:
+            InputError: If there is a system message, but no template that would show it.
+        """
+        if template and self.speaks:
+            assert isinstance(self.inputs, TextInputs)
+            return Speaker(self.inputs)
+        if system is not None:
+            raise InputError("system: got one, but no chat template shows it here; leave it out")
+        return None
 
     def _tokenizer(self) -> Tokenizer:
         """The tokenizer of a model that writes.
@@ -121,27 +223,38 @@ class Run:
         if not writes or not isinstance(self.inputs, TextInputs):
             does = "fill in hidden words" if masked else self.task_name.replace("_", " ")
             raise InputError(
-                f"{self.directory.path}: was trained to {does}, not to write texts; use luthier "
+                f"{self.source.path}: was trained to {does}, not to write texts; use luthier "
                 "predict"
             )
         return self.inputs.tokenizer
 
     def evaluate(
-        self, split: str | None = None, progress: Progress | None = None
+        self,
+        split: str | None = None,
+        progress: Progress | None = None,
+        on: Recipe | Path | str | None = None,
     ) -> tuple[str, Evaluation]:
-        """Measures the network on a split of its data, and keeps the result in the run.
+        """Measures the network on a split of its data, and keeps the result in the run; or on
+        other data, of which nothing is kept.
 
         Args:
             split: train, validation or test; none takes test, else validation.
             progress: Told what is being done, and how far it is.
+            on: A recipe, or its file, whose data is measured on.
 
         Returns:
             The split, and what was measured.
 
         Raises:
             DataError: If the data is gone or damaged.
-            InputError: If the data has no such split, or is no longer what it was.
+            InputError: If the data has no such split, or is no longer what it was; or is not
+                what the network says anything of.
         """
+        if on is not None:
+            recipe = on if isinstance(on, Recipe) else Recipe.read(on)
+            prepared = other_data(self.source, recipe, progress)
+            name, examples = choose_split(prepared, split)
+            return name, evaluate(self.placed, self.task, examples)
         prepared = data_of(self.directory, progress)
         name, examples = choose_split(prepared, split)
         evaluation = evaluate(self.placed, self.task, examples)
@@ -160,26 +273,25 @@ class Run:
 
 
 def load(run: Path | str, network: nn.Module | None = None) -> Run:
-    """The finished run at `run`, or of that name in `runs/`.
+    """The finished run at `run`, or of that name in `runs/`; or a network that was pretrained
+    elsewhere.
 
     Args:
-        run: Its directory.
+        run: Its directory, a Hugging Face folder, or the name of a model on the hub.
         network: The module that Python code gave when it was trained; else none.
 
     Raises:
-        InputError: If there is no such run, or it is not finished.
+        InputError: If there is no such run or network, or it is not finished, or cannot be used.
         RunError: If its model is damaged.
     """
-    directory = find_run(run)
-    directory.must_be_finished()
     keep_freed_memory()
-    model = read_model(directory.model, network)
-    return Run(directory, model, place(model.network, _placement(directory)))
+    source = find_model(run, network)
+    return Run(source, place(source.model.network, _placement(source.directory)))
 
 
-def _placement(directory: RunDirectory) -> PlacementSpec:
+def _placement(directory: RunDirectory | None) -> PlacementSpec:
     """Where the run was trained, or this machine's own where that is not to be had."""
-    given = directory.read_recipe().placement
+    given = PlacementSpec() if directory is None else directory.read_recipe().placement
     if given.device != "auto" and not available(given.device):
         given = PlacementSpec()
     values = {decision.place.split(".")[1]: decision.value for decision in decide(given)}

@@ -61,8 +61,9 @@ class FinishedModel:
 
     blueprint: Blueprint
     network: Network
-    task: TaskSpec
-    target: Target
+    task: TaskSpec | None
+    """None of layers that somebody pretrained, without a head: a start, and no more."""
+    target: Target | None
     inputs: Inputs
 
 

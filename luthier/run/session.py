@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from luthier.checkpoint.store import Store
@@ -10,6 +11,7 @@ from luthier.data.loader import Loader
 from luthier.data.prepared import Prepared
 from luthier.data.text.inputs import TextInputs
 from luthier.errors import InputError, missing_extra
+from luthier.inference.dialogue import Speaker
 from luthier.inference.generate import generate, prompt_tokens
 from luthier.inference.sampling import SamplingSpec
 from luthier.placement.machine import installed
@@ -59,7 +61,11 @@ class Session:
             return {}
         assert isinstance(inputs, TextInputs)
         how = SamplingSpec(max_tokens=settings.sample_tokens or SAMPLE_TOKENS, seed=settings.seed)
-        found = generate(self.learner.placed, inputs.tokenizer, settings.samples, how)
+        placed, prompts = self.learner.placed, settings.samples
+        if inputs.template is not None:
+            found = Speaker(inputs).answers(placed, prompts, how)
+        else:
+            found = generate(placed, inputs.tokenizer, prompts, how)
         return {one.prompt: one.text for one in found}
 
     def checkpoint_bytes(self) -> int:
@@ -97,9 +103,12 @@ def open_session(
         must_learn_from_one_row(assembly)
     if settings.samples:
         assert isinstance(prepared.inputs, TextInputs)
-        tokenizer, context = prepared.inputs.tokenizer, prepared.signal.shape[0]
-        prompt_tokens(tokenizer, settings.samples, context, "training.samples: prompt")
+        _must_be_prompts(prepared.inputs, settings.samples, prepared.signal.shape[0])
     network = with_weights(assembly, recipe, start)
+    if start is not None:
+        blueprint = assembly.blueprint
+        reads = start.reads(recipe, blueprint.reads)
+        assembly = replace(assembly, blueprint=replace(blueprint, reads=reads))
     resolved, adapted = adapting(network, resolved, start)
     still = frozenset() if adapted is None else adapted.still
     placed = place(network, recipe.placement)
@@ -135,3 +144,16 @@ def open_session(
         store=Store(directory.checkpoints, keep=settings.keep_checkpoints),
         adapting=adapted,
     )
+
+
+def _must_be_prompts(inputs: TextInputs, prompts: Sequence[str], context: int) -> None:
+    """Refuses prompts that the network could not go on from.
+
+    Raises:
+        InputError: Before anything is trained.
+    """
+    name = "training.samples: prompt"
+    if inputs.template is not None:
+        Speaker(inputs).questions(prompts, context, name)
+    else:
+        prompt_tokens(inputs.tokenizer, prompts, context, name)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from luthier.data.chat.chat import ChatSpec
 from luthier.data.images import ImagesSpec
-from luthier.data.text.inputs import TEMPLATE_FILE, TextInputs
+from luthier.data.text.inputs import TextInputs
 from luthier.data.text.labelled import LabelledSpec
 from luthier.errors import InputError, Problem, SpecError
 from luthier.model.blocks import Block
 from luthier.model.blocks.tokens import TokensSpec
 from luthier.model.blueprint import LayersSpec, Network
 from luthier.recipe import Recipe
-from luthier.run.directory import RunDirectory, find_run
-from luthier.run.model_folder import FinishedModel, read_model
+from luthier.run.model_folder import FinishedModel
+from luthier.run.source import Source, find_model
+from luthier.signal import Signal
 from luthier.spec import Decision, plain
 from luthier.tasks.language import LanguageSpec
 
@@ -30,10 +32,25 @@ TOKENIZER = "tokenizer.json"
 
 @dataclass(frozen=True)
 class Start:
-    """A finished run that another one starts from."""
+    """A finished run, or a pretrained network, that a run starts from."""
 
-    directory: RunDirectory
-    model: FinishedModel
+    source: Source
+
+    @property
+    def model(self) -> FinishedModel:
+        """What it has learned."""
+        return self.source.model
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.source.path
+
+    @property
+    def files(self) -> Path:
+        """The folder with its tokenizer and its template."""
+        assert self.source.files is not None, "start_of takes no other"
+        return self.source.files
 
     def decisions(self, recipe: Recipe) -> tuple[Decision, ...]:
         """What it settles of the recipe that starts from it.
@@ -41,25 +58,25 @@ class Start:
         Raises:
             SpecError: If the recipe settles the same in another way.
         """
-        path = os.path.abspath(self.directory.path)
+        path = os.path.abspath(self.path)
         goes_on = self._goes_on(recipe)
         taken = (
             "its layers, neck and head go on" if goes_on else "its layers go on, the head is new"
         )
         reason = f"{recipe.start}, found from anywhere; {taken}"
         made = [Decision(place="start", value=path, reason=reason)]
-        tokenizer = self.directory.model / TOKENIZER
+        tokenizer = self.files / TOKENIZER
         given = plain(recipe.data)
         if isinstance(recipe.data, ImagesSpec) != (self.model.blueprint.reads.form != "tokens"):
             raise InputError(
-                f"start: {self.directory.path} reads {self.model.blueprint.reads}, which data of "
+                f"start: {self.path} reads {self.model.blueprint.reads}, which data of "
                 f"the kind {recipe.data.kind} is not; take another start, or other data"
             )
         if tokenizer.exists():
-            value = {"kind": "file", "path": os.path.abspath(tokenizer)}
+            value = {"kind": "file", "path": os.path.abspath(tokenizer), **self._vocab()}
             if given.get("tokenizer", "auto") not in ("auto", value):
                 message = (
-                    f"got {given['tokenizer']}, but {self.directory.path} has a tokenizer that its "
+                    f"got {given['tokenizer']}, but {self.path} has a tokenizer that its "
                     "weights belong to; leave it out"
                 )
                 raise SpecError([Problem(place="data.tokenizer", message=message)])
@@ -77,13 +94,19 @@ class Start:
             made.append(Decision(place="model", value=value, reason=f"the {what} that start has"))
         return tuple(made)
 
+    def _vocab(self) -> dict[str, int]:
+        """The tokens that its network has vectors for, where the tokenizer has fewer."""
+        inputs, vocab = self.model.inputs, self.model.blueprint.reads.vocab
+        assert isinstance(inputs, TextInputs), "a network that reads tokens"
+        return {} if inputs.tokenizer.own_size == vocab else {"vocab": vocab}
+
     def _template(self, recipe: Recipe) -> list[Decision]:
         """The chat template that it was trained with, where the recipe leaves it open."""
-        place = self.directory.model / TEMPLATE_FILE
+        inputs = self.model.inputs
         wanted = isinstance(recipe.data, ChatSpec) and recipe.data.template == "auto"
-        if not wanted or not place.exists():
+        if not wanted or not isinstance(inputs, TextInputs) or inputs.template is None:
             return []
-        value = os.path.abspath(place)
+        value = os.path.abspath(self.files)
         return [Decision(place="data.template", value=value, reason="the one that start has")]
 
     @property
@@ -95,6 +118,19 @@ class Start:
             if isinstance(layer, TokensSpec) and layer.position == "learned"
         ]
         return learned[0] if learned else None
+
+    def reads(self, recipe: Recipe, reads: Signal) -> Signal:
+        """What the finished network of a recipe reads: texts as long as those that the start
+        read, though it is trained on shorter ones, where that changes no weight.
+
+        Args:
+            recipe: That starts here.
+            reads: As its data gives it.
+        """
+        if recipe.aim != "next_token" or self.most_tokens is not None:
+            return reads
+        before = self.model.blueprint.reads.shape[0]
+        return Signal.tokens(max(before, reads.shape[0]), reads.vocab)
 
     def new(self, recipe: Recipe) -> tuple[str, ...]:
         """What the names of weights begin with that it does not give."""
@@ -146,7 +182,7 @@ class Start:
             ours, given = own.get(name), theirs.get(name)
             if ours is None or given is None or ours.shape != given.shape:
                 raise InputError(
-                    f"start: {self.directory.path} has {_shown(given)} for {name}, but the model "
+                    f"start: {self.path} has {_shown(given)} for {name}, but the model "
                     f"has {_shown(ours)}; leave model out to take what it has, or make them equal"
                 )
             ours.copy_(given)
@@ -156,13 +192,25 @@ def start_of(recipe: Recipe) -> Start | None:
     """What the recipe starts from; none where it starts from nothing.
 
     Raises:
-        InputError: If there is no such run, or it is not finished.
+        InputError: If there is no such run or network, or it is not finished.
     """
     if recipe.start is None:
         return None
-    directory = find_run(recipe.start)
-    directory.must_be_finished()
-    return Start(directory, read_model(directory.model))
+    return start_from(find_model(recipe.start))
+
+
+def start_from(source: Source) -> Start:
+    """A model as a start.
+
+    Raises:
+        InputError: If it has no folder with its tokenizer in a file of its own.
+    """
+    if source.files is None:
+        raise InputError(
+            f"{source.path} is a single file; make a folder of it first: luthier export "
+            f"{source.path} --to huggingface --out DIR"
+        )
+    return Start(source)
 
 
 def _framing(framed: bool) -> str:

@@ -15,7 +15,9 @@ class Framing:
 
     Where what comes next is predicted, a document stands between two end tokens: the first of
     its own tokens is then predicted too, from a token that says no more than that it begins; and
-    a text that is written from nothing begins in the same way. Where masked tokens are
+    a text that is written from nothing begins in the same way. Where the file of the tokenizer
+    puts a token of its own before each text, as that of Llama, it is the one that stands there.
+    Where masked tokens are
     predicted, each segment of a document stands between a first token and a separator, as the
     texts do that such a network is tuned on later.
     """
@@ -30,7 +32,8 @@ class Framing:
         """What the purpose wants, of the special tokens that the tokenizer has."""
         if purpose.ahead:
             end = tokenizer.special("end") if "end" in purpose.specials else None
-            return cls(end, end, each_segment=False)
+            opening = end if tokenizer.opening is None else tokenizer.opening
+            return cls(opening, end, each_segment=False)
         opening = tokenizer.special("first") if "first" in purpose.specials else None
         closing = next(
             (tokenizer.special(name) for name in ("separator", "end") if name in purpose.specials),

@@ -91,7 +91,9 @@ def prepare_documents(
         lambda folder: write_entry(folder, sources, purpose, faults, progress),
         words=purpose.words,
     )
-    framing = Framing.of(purpose, found.tokenizer)
+    # What was kept of one that is known is its file, which does not say what a network has.
+    tokenizer = found.tokenizer if sources.known is None else sources.known
+    framing = Framing.of(purpose, tokenizer)
     lengths = np.concatenate([part.streams["train"].lengths for part in found.parts])
     context, decision = choose_context(spec.context, lengths, purpose, framing)
     form = RowForm(
@@ -99,7 +101,7 @@ def prepare_documents(
         ahead=purpose.ahead,
         framing=framing,
         packing=spec.packing,
-        vocab=found.tokenizer.size,
+        vocab=tokenizer.size,
     )
     held = {split: _held_rows(found, sources, split, form) for split in SPLITS[1:]}
     train = _train_rows(found, sources, form, seed)
@@ -113,15 +115,15 @@ def prepare_documents(
         train=train,
         validation=held["validation"],
         test=held["test"],
-        target=Documents(vocab=form.vocab, specials=_specials(purpose, found.tokenizer)),
+        target=_target(purpose, tokenizer, form),
         signal=Signal.tokens(context, form.vocab),
-        inputs=_inputs(purpose, found.tokenizer, form),
+        inputs=_inputs(purpose, tokenizer, form),
         decisions=decisions,
         fingerprint=_fingerprint(found, sources),
         recognised=_sentence(found, train),
         skipped=tuple(skipped for part in found.parts for skipped in part.skipped),
         noun=Noun(one="row", many="rows", unit="tokens", units=context, filled=_fill(train)),
-        tokenizer=found.tokenizer,
+        tokenizer=tokenizer,
         parts=found.parts,
         findings=tuple(finding for part in found.parts for finding in part.findings),
     )
@@ -162,6 +164,8 @@ def _key(sources: Sources, purpose: Purpose) -> Any:
     }
     if sources.known is not None:
         how["tokenizer"] = sources.known.fingerprint
+        if purpose.ahead and sources.known.opening is not None:
+            how["opening"] = sources.known.opening
     else:
         chosen = sources.tokenizer
         how["learned"] = chosen if chosen == "auto" else chosen.model_dump(mode="json")
@@ -217,6 +221,15 @@ def _paths(spec: TextSpec | MixtureSpec, sources: Sources) -> list[Decision]:
             reason = f"{', '.join(source.paths)}, found from anywhere"
             decisions.append(Decision(place=f"{place}.path", value=value, reason=reason))
     return decisions
+
+
+def _target(purpose: Purpose, tokenizer: Tokenizer, form: RowForm) -> Documents:
+    opening = tokenizer.opening if purpose.ahead else None
+    return Documents(
+        vocab=form.vocab,
+        specials=_specials(purpose, tokenizer),
+        opening="end" if opening is None else opening,
+    )
 
 
 def _specials(purpose: Purpose, tokenizer: Tokenizer) -> dict[Special, int]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,8 @@ def tokens_of(
         found = kept
     for split, part in texts.parts.items():
         _some_tokens(part, found.raw[split])
-    return found
+    # What was kept of one that is known is its file, which does not say what a network has.
+    return replace(found, tokenizer=wanted) if isinstance(wanted, Tokenizer) else found
 
 
 def _made(

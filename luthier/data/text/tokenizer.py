@@ -51,6 +51,8 @@ class Tokenizer:
 
     Args:
         inner: Taken over, and set not to cut and not to fill up texts.
+        vocab: Tokens that a network has vectors for; none means as many as there are. Of more,
+            the last ones stand for nothing.
 
     Example:
         >>> from tokenizers import models, pre_tokenizers
@@ -61,11 +63,12 @@ class Tokenizer:
         ([1, 2], [1, 3])
     """
 
-    def __init__(self, inner: tokenizers.Tokenizer) -> None:
+    def __init__(self, inner: tokenizers.Tokenizer, vocab: int | None = None) -> None:
         inner.no_truncation()
         inner.no_padding()
         inner.encode_special_tokens = True
         self._inner = inner
+        self._vocab = vocab
         numbers = inner.get_vocab(with_added_tokens=True)
         self._names: dict[int, str] = {number: name for name, number in numbers.items()}
         added = inner.get_added_tokens_decoder()
@@ -109,7 +112,32 @@ class Tokenizer:
     @cached_property
     def size(self) -> int:
         """Tokens, special ones included: one more than the highest number."""
+        return max(self.own_size, self._vocab or 0)
+
+    @cached_property
+    def own_size(self) -> int:
+        """The same, of its own file, whatever a network has vectors for."""
         return max(self._names, default=-1) + 1
+
+    def of_a_network(self, vocab: int) -> Tokenizer:
+        """The same, for a network that has vectors for `vocab` tokens.
+
+        Raises:
+            DataError: If these are too few.
+        """
+        if self.own_size > vocab:
+            raise DataError(
+                f"numbers tokens up to {self.own_size - 1:,}, but the network has vectors for "
+                f"{vocab:,}"
+            )
+        return Tokenizer(self._inner, vocab)
+
+    @cached_property
+    def opening(self) -> int | None:
+        """The token that its file puts before each text; none where it puts none."""
+        own = self._ids("a")
+        whole: list[int] = self._inner.encode("a", add_special_tokens=True).ids
+        return whole[0] if whole[1 : 1 + len(own)] == own and whole != own else None
 
     def special(self, name: Special) -> int | None:
         """The number of the token that serves as `name`; none if there is no such token."""

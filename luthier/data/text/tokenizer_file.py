@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from luthier.data.purpose import Special
 from luthier.data.readers.place import existing
 from luthier.data.text.learned import PLACE
@@ -25,6 +27,9 @@ class TokenizerFileSpec(Spec):
 
     path: str
     """The tokenizer.json, or the folder that holds it."""
+    vocab: int | None = Field(default=None, ge=1)
+    """Tokens that the network has vectors for, where these are more than the file has; `start`
+    sets it."""
 
     def read(self, specials: Sequence[Special]) -> Tokenizer:
         """The tokenizer of the file.
@@ -42,6 +47,8 @@ class TokenizerFileSpec(Spec):
             raise _wrong(str(error)) from None
         try:
             tokenizer = Tokenizer.from_json(text)
+            if self.vocab is not None:
+                tokenizer = tokenizer.of_a_network(self.vocab)
         except DataError as error:
             raise _wrong(f"{place}: {error}") from None
         lacking = [name for name in specials if tokenizer.special(name) is None]

@@ -161,6 +161,11 @@ def is_model_folder(path: Path) -> bool:
     return (path / CONFIG).is_file()
 
 
+def is_model_name(name: str) -> bool:
+    """Whether `name` may be that of a model on the hub: `org/model`."""
+    return _NAME.fullmatch(name) is not None
+
+
 def open_folder(place: Path | str) -> ModelFolder:
     """The folder at `place`, or the model of that name, fetched from the hub.
 
@@ -175,7 +180,7 @@ def open_folder(place: Path | str) -> ModelFolder:
                 f"{', '.join(_brought())}"
             )
         return ModelFolder(path)
-    if path.exists() or not _NAME.fullmatch(str(place)):
+    if path.exists() or not is_model_name(str(place)):
         raise InputError(
             f"{place}: is no folder; wanted a Hugging Face folder, or the name of a model such as "
             "HuggingFaceTB/SmolLM2-135M"

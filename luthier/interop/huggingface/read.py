@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -63,7 +64,7 @@ class Pretrained:
     """None where the folder has none."""
     specials: SpecialTokens
     frame: Frame
-    """What stands around a text that it reads."""
+    """What its tokenizer puts around a text."""
     task: TaskSpec | None
     """None for layers without a head."""
     target: Target | None
@@ -101,7 +102,8 @@ def read_pretrained(place: Path | str, dtype: torch.dtype | None = torch.float32
     network = build(model, reads, head)
     matches = family.matches(Row.of(network), aim)
     _load(network, folder.tensors(), family, matches, dtype, str(folder.path))
-    specials = special_tokens(folder, config, tokenizer)
+    specials, around = special_tokens(folder, config, tokenizer), _frame(folder)
+    last = ends(folder, config)
     return Pretrained(
         source=str(folder.path),
         family=family.name,
@@ -112,11 +114,11 @@ def read_pretrained(place: Path | str, dtype: torch.dtype | None = torch.float32
         aim=aim,
         tokenizer=tokenizer,
         specials=specials,
-        frame=_frame(folder),
+        frame=around,
         task=task_of(aim),
-        target=_target(config, aim, vocab, specials),
+        target=_target(config, aim, partial(documents, vocab, specials, around, last)),
         template=_template(folder),
-        ends=ends(folder, config),
+        ends=last,
     )
 
 
@@ -190,16 +192,41 @@ def _template(folder: ModelFolder) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _target(config: Config, aim: Aim | None, vocab: int, specials: SpecialTokens) -> Target | None:
+def documents(
+    vocab: int, specials: SpecialTokens, frame: Frame, last: tuple[int, ...], aim: Aim
+) -> Documents:
+    """What a network learned that gives scores to tokens.
+
+    Args:
+        vocab: Its tokens.
+        specials: Those with a meaning of their own.
+        frame: What its tokenizer puts around a text.
+        last: The tokens that end a text.
+        aim: Whether it writes.
+
+    Raises:
+        InputError: If its tokenizer puts several tokens before a text that it writes on.
+    """
+    wanted = LanguageSpec(objective="masked" if aim == "masked" else "next_token").purpose()
+    found = {name: specials[name] for name in wanted.specials if name in specials}
+    if aim == "masked":
+        return Documents(vocab=vocab, specials=found)
+    if len(frame.before) > 1:
+        raise InputError(
+            f"the tokenizer puts {len(frame.before)} tokens before a text; wanted one or none"
+        )
+    if not frame.before:
+        return Documents(vocab=vocab, specials=found, opening="nothing", ends=last)
+    return Documents(vocab=vocab, specials=found, opening=frame.before[0], ends=last)
+
+
+def _target(config: Config, aim: Aim | None, written: Callable[[Aim], Documents]) -> Target | None:
     match aim:
         case "labels":
             return Labels(names=names_of_labels(config))
         case "tags":
             return Tags(names=names_of_labels(config))
-        case "next_token" | "masked":
-            wanted = LanguageSpec(objective=aim).purpose().specials
-            return Documents(
-                vocab=vocab, specials={name: specials[name] for name in wanted if name in specials}
-            )
+        case "masked" | "next_token":
+            return written(aim)
         case _:
             return None

@@ -1,0 +1,170 @@
+"""Somebody's pretrained network as a finished model of ours, and the way back."""
+
+from __future__ import annotations
+
+from luthier.data.chat.form import ChatForm
+from luthier.data.chat.template import USUAL_DAY
+from luthier.data.purpose import Special
+from luthier.data.target import Documents
+from luthier.data.text.encoding import TextForm
+from luthier.data.text.inputs import TextInputs
+from luthier.data.text.tokenizer import Tokenizer
+from luthier.errors import InputError
+from luthier.interop.huggingface.frame import Frame
+from luthier.interop.huggingface.read import Pretrained
+from luthier.interop.huggingface.special_tokens import THEIR_NAMES, SpecialTokens
+from luthier.model.blueprint import Aim
+from luthier.run.model_folder import Blueprint, FinishedModel
+from luthier.tasks.classify import ClassifySpec
+from luthier.tasks.language import LanguageSpec
+from luthier.tasks.tag import TagSpec
+
+SPECIALS: tuple[Special, ...] = ("end", "first", "separator", "pad", "mask", "unknown")
+
+
+def finished_model(pretrained: Pretrained) -> FinishedModel:
+    """A pretrained network as a finished model.
+
+    Raises:
+        InputError: If there is no tokenizer, or it puts around a text what luthier does not.
+    """
+    if pretrained.tokenizer is None:
+        raise InputError(
+            f"{pretrained.source}: has no tokenizer.json; bring it. What older folders have instead"
+            " becomes one where transformers is installed: AutoTokenizer.from_pretrained(…)"
+            ".save_pretrained(…)"
+        )
+    tokenizer = pretrained.tokenizer.of_a_network(pretrained.reads.vocab)
+    form = TextForm(
+        context=pretrained.reads.shape[0],
+        framed=_framed(pretrained, tokenizer),
+        words="ends" if pretrained.aim == "tags" else None,
+        masks=pretrained.aim == "masked",
+        chat=_chat(pretrained),
+    )
+    template = None
+    if form.chat is not None:
+        assert pretrained.template is not None
+        template = form.chat.template(pretrained.template)
+        template.check()
+    return FinishedModel(
+        blueprint=Blueprint(
+            reads=pretrained.reads, model=pretrained.model, head=tuple(pretrained.head)
+        ),
+        network=pretrained.network,
+        task=pretrained.task,
+        target=pretrained.target,
+        inputs=TextInputs(tokenizer, form, template),
+    )
+
+
+def pretrained_of(model: FinishedModel, source: str) -> Pretrained:
+    """A finished model as what another format is written from.
+
+    Args:
+        model: Ours.
+        source: Where it is, for messages.
+
+    Raises:
+        InputError: If what it does has no name there.
+    """
+    blueprint, inputs, target = model.blueprint, model.inputs, model.target
+    if blueprint.model is None or not isinstance(inputs, TextInputs):
+        raise InputError(
+            f"{source}: reads {blueprint.reads}; networks of luthier's layers that read texts are "
+            "what Hugging Face's format has here"
+        )
+    aim = _aim(model, source)
+    tokenizer, form = inputs.tokenizer, inputs.form
+    specials = {name: tokenizer.special(name) for name in SPECIALS}
+    found = {name: number for name, number in specials.items() if number is not None}
+    frame, ends = Frame(), tuple[int, ...]()
+    if isinstance(target, Documents) and aim == "next_token":
+        frame = Frame(() if target.begins is None else (target.begins,), ())
+        found |= {} if target.begins is None else {"first": target.begins}
+        ends = target.ends
+    elif form.framed:
+        separator = found.get("separator", found.get("end"))
+        assert separator is not None, "a text that is framed without a separator"
+        frame = Frame((found["first"],), (separator,))
+    if form.chat is not None:
+        ends = tuple(dict.fromkeys((*form.chat.stops, *ends)))
+    if ends and "end" in found:
+        ends = tuple(dict.fromkeys((*ends, found["end"])))
+    return Pretrained(
+        source=source,
+        family="",
+        reads=blueprint.reads,
+        model=blueprint.model,
+        head=blueprint.head,
+        network=model.network,
+        aim=aim,
+        tokenizer=tokenizer,
+        specials=found,
+        frame=frame,
+        task=model.task,
+        target=target,
+        template=None if inputs.template is None else inputs.template.source,
+        ends=ends,
+    )
+
+
+def _aim(model: FinishedModel, source: str) -> Aim | None:
+    match model.task:
+        case LanguageSpec(objective=objective):
+            return objective
+        case ClassifySpec():
+            return "labels"
+        case TagSpec(crf=False):
+            return "tags"
+        case None:
+            return None
+        case other:
+            crf = " with crf" if isinstance(other, TagSpec) else ""
+            raise InputError(
+                f"{source}: learned to {other.kind.replace('_', ' ')}{crf}, which Hugging Face's "
+                "format has no class for"
+            )
+
+
+def _framed(pretrained: Pretrained, tokenizer: Tokenizer) -> bool:
+    """Whether a text stands between a first token and a separator.
+
+    Raises:
+        InputError: If something else stands around it.
+    """
+    frame = pretrained.frame
+    if pretrained.aim == "next_token" or frame == Frame():
+        return False
+    first = tokenizer.special("first")
+    separators = {tokenizer.special("separator"), tokenizer.special("end")} - {None}
+    if frame.before == (first,) and len(frame.behind) == 1 and separators & {*frame.behind}:
+        return True
+    if pretrained.aim is None:
+        # Its layers are a start for what is trained yet, which need not be framed as they were.
+        return False
+    raise InputError(
+        f"{pretrained.source}: its tokenizer puts {len(frame.before)} tokens before a text and "
+        f"{len(frame.behind)} behind it; luthier can put a first token and a separator, or nothing"
+    )
+
+
+def _chat(pretrained: Pretrained) -> ChatForm | None:
+    """How conversations become texts, where it has a template for them."""
+    if pretrained.template is None or pretrained.aim != "next_token":
+        return None
+    assert pretrained.tokenizer is not None
+    names = names_for_templates(pretrained.specials, pretrained.tokenizer)
+    stops = pretrained.ends or tuple(
+        number for name, number in pretrained.specials.items() if name == "end"
+    )
+    return ChatForm(names=names, stops=stops, day=USUAL_DAY.isoformat())
+
+
+def names_for_templates(specials: SpecialTokens, tokenizer: Tokenizer) -> dict[str, str]:
+    """The names of special tokens, by what chat templates call them: `bos_token`."""
+    return {
+        f"{word}_token": tokenizer.name(number)
+        for special, number in specials.items()
+        for word in THEIR_NAMES[special]
+    }

@@ -1,0 +1,87 @@
+"""A model that is there to be used: a finished run, or a network that somebody pretrained."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from luthier.errors import InputError
+from luthier.interop.huggingface.folder import is_model_folder, is_model_name
+from luthier.interop.huggingface.read import Pretrained, read_pretrained
+from luthier.run.directory import RUNS, RunDirectory, find_run
+from luthier.run.model_folder import FinishedModel, read_model
+from luthier.run.pretrained import finished_model, pretrained_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A model, and where it is."""
+
+    path: Path
+    """The run, or the folder."""
+    model: FinishedModel
+    files: Path | None
+    """The folder with its tokenizer.json and its chat template; none where there is no such."""
+    directory: RunDirectory | None = None
+    """The run; none of a network that somebody pretrained."""
+    foreign: Pretrained | None = None
+    """What was read, where it is no run."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        if self.directory is not None:
+            return self.directory.read_resolved().name
+        return self.path.name
+
+    def pretrained(self) -> Pretrained:
+        """What another format is written from.
+
+        Raises:
+            InputError: If the model is of a kind that has no other format.
+        """
+        return self.foreign or pretrained_of(self.model, str(self.path))
+
+
+def find_model(place: Path | str, network: nn.Module | None = None) -> Source:
+    """The finished run at `place`, or of that name in `runs/`; or a pretrained network: its
+    folder, or its name on the hub.
+
+    Args:
+        place: Where it is.
+        network: The module that Python code gave when it was trained; else none.
+
+    Raises:
+        InputError: If there is none, or it is not finished, or cannot be used.
+        RunError: If the model of a run is damaged.
+    """
+    if not is_foreign(place):
+        directory = find_run(place)
+        directory.must_be_finished()
+        model = read_model(directory.model, network)
+        return Source(path=directory.path, model=model, files=directory.model, directory=directory)
+    if network is not None:
+        raise InputError(f"{place}: describes its own network; leave network out")
+    foreign = read_pretrained(place)
+    path = Path(foreign.source)
+    return Source(
+        path=path,
+        model=finished_model(foreign),
+        files=path if path.is_dir() else None,
+        foreign=foreign,
+    )
+
+
+def is_foreign(place: Path | str) -> bool:
+    """Whether `place` is a pretrained network, and no run of ours."""
+    path = Path(place)
+    if any((home / "resolved.yaml").exists() for home in (path, RUNS / path)):
+        return False
+    if is_model_folder(path):
+        return True
+    # What is called as a folder here is, that is not there, is no name of the hub.
+    is_local = os.path.lexists(path) or os.path.lexists(path.parent) or path.parts[:1] == ("runs",)
+    return not is_local and is_model_name(str(place))
