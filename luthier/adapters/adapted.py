@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from luthier.adapters.lora import LowRank
+from luthier.adapters.nf4 import Nf4, linear
 from luthier.model.blocks.conv import TimeConv
 from luthier.model.blocks.recurrent import Lstm
 from luthier.model.dropped import dropped
@@ -27,13 +28,43 @@ ADAPTERS = "adapters"
 """The attribute of a layer that holds its adapters: by adapter, then by weight."""
 ACTIVE = "active"
 """The attribute that names the one that is used; None for none."""
+NF4 = "nf4"
+"""The attribute of a layer that holds its weight in four bits."""
+
+
+def is_made(name: str) -> bool:
+    """Whether a weight of that name belongs to an adapter, or stands for one in four bits, and is
+    none of the network's own."""
+    parts = name.split(".")
+    return ADAPTERS in parts or NF4 in parts
 
 
 def base_weight(layer: nn.Module, name: str = "weight") -> Tensor:
-    """The layer's own weight, without an adapter."""
-    weight = layer._parameters[name]
+    """The layer's own weight, without an adapter; of a quantised one, made from its four bits."""
+    nf4 = quantised(layer)
+    weight = layer._parameters[name] if nf4 is None else nf4.weight()
     assert weight is not None, f"the layer has no {name}"
     return weight
+
+
+def weight_shape(layer: nn.Module, name: str = "weight") -> torch.Size:
+    """The shape of that."""
+    nf4 = quantised(layer)
+    return base_weight(layer, name).shape if nf4 is None else torch.Size(nf4.shape)
+
+
+def quantised(layer: nn.Module) -> Nf4 | None:
+    """The layer's weight in four bits; None where it is whole."""
+    found = layer._modules.get(NF4)
+    assert found is None or isinstance(found, Nf4)
+    return found
+
+
+def quantise(layer: nn.Module) -> None:
+    """Keeps the weight of a dense layer in four bits from now on."""
+    adapt(layer)
+    layer.add_module(NF4, Nf4(base_weight(layer).detach()))
+    layer._parameters["weight"] = None
 
 
 def active(layer: nn.Module, name: str = "weight") -> LowRank | None:
@@ -63,16 +94,22 @@ class AdaptedLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(…, D)` to `(…, E)`."""
-        low, weight = active(self), base_weight(self)
+        low = active(self)
         if low is None:
-            return F.linear(x, weight, self.bias)
+            return self._own(x, self.bias)
         read = dropped(x, low.dropout) if self.training and low.dropout else x
         thin = F.linear(read, low.down)
-        factor = low.factor(weight)
-        if factor is None:
-            return _plus(F.linear(x, weight, self.bias), thin, low.up, low.scale)
-        y = _plus(F.linear(x, weight), thin, low.up, low.scale) * factor[:, 0]
+        if low.magnitude is None:
+            return _plus(self._own(x, self.bias), thin, low.up, low.scale)
+        factor = low.factor(base_weight(self))
+        assert factor is not None
+        y = _plus(self._own(x, None), thin, low.up, low.scale) * factor[:, 0]
         return y if self.bias is None else y + self.bias
+
+    def _own(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """What the layer gives without an adapter."""
+        nf4 = quantised(self)
+        return F.linear(x, base_weight(self), bias) if nf4 is None else linear(x, nf4, bias)
 
 
 def _plus(y: Tensor, thin: Tensor, up: Tensor, scale: float) -> Tensor:
@@ -207,8 +244,18 @@ def weight_names(layer: nn.Module) -> list[str]:
     return ["weight"]
 
 
+def set_weight(layer: nn.Module, name: str, weight: Tensor) -> None:
+    """Makes `weight` the layer's own, whole."""
+    if quantised(layer) is None:
+        base_weight(layer, name).copy_(weight)
+    else:
+        layer._parameters[name] = nn.Parameter(weight)
+        del layer._modules[NF4]
+
+
 def restore(layer: nn.Module) -> None:
     """Makes a layer what it was before `adapt`, with the weights that it has now."""
+    assert quantised(layer) is None, "a layer of other class cannot use four bits"
     layer.__class__ = PLAIN[type(layer)]
     del layer._modules[ADAPTERS]
     del layer.__dict__[ACTIVE]

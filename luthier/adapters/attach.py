@@ -18,8 +18,13 @@ from luthier.adapters.adapted import (
     adapt,
     base_weight,
     effective,
+    is_made,
+    quantise,
+    quantised,
     restore,
+    set_weight,
     weight_names,
+    weight_shape,
 )
 from luthier.adapters.bias import BiasSpec, only_biases
 from luthier.adapters.freeze import FreezeSpec, freeze
@@ -73,7 +78,10 @@ def _attach_low_rank(network: nn.Module, spec: LoraSpec, new: Sequence[str], see
     layers = targets(network, spec, new)
     also = _also(network, spec.also)
     _must_be_new(network, spec.name)
+    whole = _quantisable(network, new) if spec.quantises else {}
     network.requires_grad_(False)
+    for layer in whole.values():
+        quantise(layer)
     for name, layer in layers.items():
         for own in weight_names(layer):
             low = add(layer, own, spec.name, spec.product)
@@ -175,7 +183,7 @@ def merge(network: AnyModule, name: str | None = None) -> AnyModule:
     with torch.no_grad():
         for layer in adapted(network).values():
             for own in weight_names(layer):
-                base_weight(layer, own).copy_(effective(layer, own))
+                set_weight(layer, own, effective(layer, own))
             restore(layer)
     let_move(network)
     network.requires_grad_(True)
@@ -185,7 +193,7 @@ def merge(network: AnyModule, name: str | None = None) -> AnyModule:
 @torch.no_grad()
 def merged(network: nn.Module) -> dict[str, Tensor]:
     """The weights that `merge` would leave, by name; the network stays as it is."""
-    state = {n: t for n, t in network.state_dict().items() if ADAPTERS not in n.split(".")}
+    state = {n: t for n, t in network.state_dict().items() if not is_made(n)}
     for name, layer in adapted(network).items():
         for own in weight_names(layer):
             state[f"{name}.{own}" if name else own] = effective(layer, own)
@@ -225,8 +233,40 @@ def _suits(layer: nn.Module, rank: int) -> bool:
     """Whether auto takes a layer."""
     if _plain(layer) not in ADAPTED or isinstance(layer, nn.Embedding):
         return False
-    sizes = [base_weight(layer, own).shape for own in weight_names(layer)]
+    sizes = [weight_shape(layer, own) for own in weight_names(layer)]
     return all(rank * (shape[0] + shape[1:].numel()) < shape.numel() for shape in sizes)
+
+
+def _quantisable(network: nn.Module, new: Sequence[str]) -> dict[str, nn.Module]:
+    """The layers to be kept in four bits: each dense one that was trained, but for the head.
+
+    Raises:
+        InputError: If there is none.
+    """
+    shared = _users(network)
+    found = {
+        name: layer
+        for name, layer in network.named_modules()
+        if _plain(layer) is nn.Linear
+        and not name.startswith((HEAD, *new))
+        and ADAPTERS not in name.split(".")
+        and (quantised(layer) or len(shared[id(layer._parameters["weight"])]) == 1)
+    }
+    if not found:
+        raise InputError(
+            "adapter.bits: got 4, but the network has no dense layer to keep in four bits; leave "
+            "it out"
+        )
+    return {name: layer for name, layer in found.items() if quantised(layer) is None}
+
+
+def _users(network: nn.Module) -> dict[int, list[str]]:
+    """The modules that have a parameter, by its id."""
+    users: dict[int, list[str]] = {}
+    for name, module in network.named_modules():
+        for weight in module.parameters(recurse=False):
+            users.setdefault(id(weight), []).append(name)
+    return users
 
 
 def _also(network: nn.Module, patterns: Sequence[str]) -> set[str]:
@@ -262,13 +302,11 @@ def _must_exist(network: nn.Module, name: str | None) -> None:
 
 
 def _must_fit(network: nn.Module, found: dict[str, nn.Module], spec: LoraSpec) -> None:
-    users: dict[int, list[str]] = {}
-    for name, module in network.named_modules():
-        for weight in module.parameters(recurse=False):
-            users.setdefault(id(weight), []).append(name)
+    users = _users(network)
     for name, layer in found.items():
         for own in weight_names(layer):
-            shared = [user for user in users[id(base_weight(layer, own))] if user != name]
+            weight = layer._parameters[own]  # none where it is in four bits, its own alone
+            shared = [user for user in users.get(id(weight), ()) if user != name]
             if shared:
                 raise InputError(
                     f"adapter.targets: the weights of {name} are those of {shared[0]} too, which "

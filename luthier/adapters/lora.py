@@ -8,6 +8,7 @@ Dimension key, for the whole file:
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -32,10 +33,10 @@ class LoraSpec(Spec):
     begins as it was. Afterwards the product is added to W, and costs nothing more.
     """
 
-    kind: Literal["lora", "rslora", "dora"] = "lora"
+    kind: Literal["lora", "rslora", "dora", "qlora"] = "lora"
     """rslora divides by the root of the rank and not by the rank, so that a high rank does not
     learn more slowly; dora also learns the length of each row of the weights, and lets the product
-    change its direction only."""
+    change its direction only; qlora is lora with `bits: 4`."""
     rank: Rank = 16
     """Rows of A and columns of B."""
     alpha: float = Field(default=32.0, gt=0, le=1e6)
@@ -43,6 +44,9 @@ class LoraSpec(Spec):
     rank changes, the same learning rate suits."""
     dropout: Share = 0.0
     """The share of what A reads that is left out while training."""
+    bits: Literal[4] | None = None
+    """4 keeps the weights of each dense layer that was trained before, but for the head, in four
+    bits while the adapter learns: an eighth of the memory, at some loss. None keeps them whole."""
     targets: Auto | Many[str] = "auto"
     """The layers, by name or pattern: `[query, value]`, `copies.0.*`. auto takes each dense layer,
     convolution and recurrent layer of what was trained before, if two thin matrices are smaller
@@ -59,6 +63,11 @@ class LoraSpec(Spec):
         if any(not pattern for pattern in patterns):
             raise ValueError("got an empty name; wanted names of layers, such as [query, value]")
         return patterns
+
+    @property
+    def quantises(self) -> bool:
+        """Whether the weights that stay are kept in four bits."""
+        return self.bits == 4 or self.kind == "qlora"
 
     @property
     def product(self) -> Product:
@@ -134,7 +143,8 @@ class LowRank(nn.Module):
 
     def delta(self) -> Tensor:
         """`scale * up @ down`, in the shape of the weight; not rounded by autocast."""
-        with torch.autocast(self.up.device.type, enabled=False):
+        kind = self.up.device.type
+        with nullcontext() if self.up.is_meta else torch.autocast(kind, enabled=False):
             return (self.up @ self.down).mul(self.scale).view(self.shape)
 
     def factor(self, weight: Tensor) -> Tensor | None:

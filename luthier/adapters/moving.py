@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from luthier.adapters.adapted import ADAPTERS, PLAIN
+from luthier.adapters.adapted import ADAPTERS, PLAIN, is_made, quantised, weight_shape
 from luthier.adapters.bias import is_bias
 from luthier.adapters.stages import stages
 
@@ -26,6 +27,10 @@ class Moves:
     """Weights of the network itself, without adapters."""
     where: str
     """The layers, in words: `query, value in 30 layers`."""
+    bytes: Mapping[str, int]
+    """Memory of the weights, by part: `adapter`, `four_bits` and `others`."""
+    in_four_bits: int = 0
+    """Weights that are kept in four bits."""
 
     @property
     def share(self) -> float:
@@ -35,21 +40,47 @@ class Moves:
     def sentence(self) -> str:
         """For people."""
         where = f": {self.where}" if self.where else ""
-        return (
+        found = (
             f"trains {amount(self.trained)} of {amount(self.whole)} weights "
             f"({_percent(self.share)}){where}"
+        )
+        if not self.in_four_bits:
+            return found
+        megabytes = (self.bytes["four_bits"] / 2**20, 4 * self.in_four_bits / 2**20)
+        return (
+            f"{found}; {amount(self.in_four_bits)} weights in four bits take "
+            f"{megabytes[0]:,.1f} MiB, whole {megabytes[1]:,.1f} MiB"
         )
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
-        return {"trained": self.trained, "whole": self.whole, "where": self.where}
+        return {
+            "trained": self.trained,
+            "whole": self.whole,
+            "where": self.where,
+            "bytes": dict(self.bytes),
+            "in_four_bits": self.in_four_bits,
+        }
 
 
 def moves(network: nn.Module) -> Moves:
     """What of `network` trains now."""
-    trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    whole = sum(p.numel() for name, p in network.named_parameters() if not is_added(name))
-    return Moves(trained=trained, whole=whole, where=_where(network))
+    named = dict(network.named_parameters())
+    trained = sum(weight.numel() for weight in named.values() if weight.requires_grad)
+    own = sum(weight.numel() for name, weight in named.items() if not is_made(name))
+    layers = [layer for layer in network.modules() if type(layer) in PLAIN and quantised(layer)]
+    in_four_bits = sum(weight_shape(layer).numel() for layer in layers)
+    sizes = {"adapter": 0, "four_bits": 0, "others": 0}
+    for name, weight in named.items():
+        part = "adapter" if is_added(name) else "four_bits" if is_made(name) else "others"
+        sizes[part] += weight.numel() * weight.element_size()
+    return Moves(
+        trained=trained,
+        whole=own + in_four_bits,
+        where=_where(network),
+        bytes=sizes,
+        in_four_bits=in_four_bits,
+    )
 
 
 def is_added(name: str) -> bool:

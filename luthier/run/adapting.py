@@ -100,14 +100,16 @@ def adapting(
             Decision(place="adapter.targets", value=found, reason=reason)
         )
         spec = spec.model_copy(update={"targets": tuple(found)})
+    before = dict(network.named_parameters())
     attach(network, spec, new=new, seed=recipe.training.seed)
-    still = {name: w for name, w in network.named_parameters() if not w.requires_grad}
+    still = {name for name, weight in network.named_parameters() if not weight.requires_grad}
+    moving = network.state_dict().keys() - still
     held = spec if isinstance(spec, FreezeSpec) else None
     made = Adapting(
         spec=spec,
         moves=moves(network),
         still=frozenset(still),
-        base=fingerprint(still),
+        base=fingerprint({name: w for name, w in before.items() if name not in moving}),
         rates=rates(network, held, new) if held else {},
         thawing=thawing(network, held, new) if held and held.thaws else (),
     )

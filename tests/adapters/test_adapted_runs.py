@@ -87,7 +87,7 @@ def test_only_the_adapter_moves_and_the_finished_model_is_whole(
     assert facts["where"] == "query, up in 1 layer"
 
 
-@pytest.mark.parametrize("extra", [{}, {"dropout": 0.2}, {"kind": "dora"}])
+@pytest.mark.parametrize("extra", [{"dropout": 0.2}, {"kind": "dora"}, {"kind": "qlora"}])
 def test_a_resumed_run_is_equal_bit_for_bit(
     world: Path, tmp_path: Path, extra: dict[str, Any]
 ) -> None:

@@ -131,8 +131,10 @@ def _put(
             f"{source}: the adapter of {at} is for a weight of {up.shape[0]} x {down.shape[1]}, "
             f"but this one is {sum(rows)} x {columns}; it belongs to another network"
         )
-    ups = up.split(rows)
-    lengths = [magnitude] if magnitude is None or is_table else magnitude.flatten().split(rows)
+    ups = torch.split(up, rows)
+    lengths = (
+        [magnitude] if magnitude is None or is_table else torch.split(magnitude.flatten(), rows)
+    )
     for index, (layer, own) in enumerate(place.ours):
         low = add(network.get_submodule(layer), own, name, product)
         _fill(low, down, ups[index], lengths[index] if magnitude is not None else None)
