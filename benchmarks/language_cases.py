@@ -37,6 +37,9 @@ class Contest:
     """The network whose products are the ceiling; none: no shares."""
     over: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Further ratios: by what they are over, the variants of the peers."""
+    apart: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """luthier's variants that do less exactly what the peers do, and so have ratios of their own:
+    by what they are."""
     losses: tuple[float, ...] = ()
     """Losses until which the seconds are asked, in the place of the rate."""
     rounds: int = 3
@@ -64,11 +67,17 @@ class Contest:
             ]
         ours = tuple(one.variant for one in self.contestants if one.peer == harness.OURS)
         rate: tuple[str, harness.Better, str] = (self.unit, "higher", "rate")
+        apart = {variant for some in self.apart.values() for variant in some}
+        variants = tuple(variant for variant in variants if variant not in apart)
         return [
             Case(self.name, *rate, variants),
             *(
                 Case(f"{self.name}_over_{name}", *rate, theirs, ours=ours)
                 for name, theirs in self.over.items()
+            ),
+            *(
+                Case(f"{self.name}_{name}", *rate, variants, ours=some)
+                for name, some in self.apart.items()
             ),
         ]
 
@@ -198,6 +207,7 @@ def _bert(*kinds: str, rest: str) -> Table:
 
 
 _DECODING: Table = {
+    harness.OURS: ("luthier", ("luthier_decode.py",), _BOTH),
     "hf_generate": (
         "hf_trainer",
         ("language_decode_hf.py",),
@@ -211,9 +221,15 @@ _DECODING: Table = {
     "keras_hub_jax": ("keras_hub_jax", _keras("jax", "language_decode_keras.py"), _BOTH),
 }
 
-# LitGPT compiles the step for one prompt alone.
+_INT8 = "bf16 int8"
+# LitGPT compiles the step for one prompt alone; weights of 8 bits too are for few rows.
 _DECODING_ONE: Table = {
     **_DECODING,
+    harness.OURS: (
+        "luthier",
+        ("luthier_decode.py",),
+        {**_BOTH, _INT8: ("--precision", "bf16-int8")},
+    ),
     "litgpt": (
         "litgpt",
         ("language_decode_litgpt.py",),
@@ -257,6 +273,7 @@ def _decoding(rows: int, table: Table) -> Contest:
         full=("--rows", str(rows), "--repeats", "7"),
         quick=("--rows", str(rows), "--repeats", "1"),
         ceiling=f"decode_{rows}",
+        apart={"int8": (_INT8,)} if _INT8 in table[harness.OURS][2] else {},
     )
 
 

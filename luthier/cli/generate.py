@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +26,10 @@ MinP = Annotated[float | None, typer.Option(help="Draw among those p times as li
 Penalty = Annotated[float | None, typer.Option(help="Above 1, what was said becomes less likely.")]
 Stop = Annotated[list[str] | None, typer.Option(help="A text to stop at; may be given again.")]
 Seed = Annotated[int | None, typer.Option(help="Decides what is drawn.")]
+Weights = Annotated[
+    Literal["auto", "fp32", "bf16", "int8"],
+    typer.Option(help="auto, fp32, bf16 or int8: fewer bits are faster, and less exact."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
@@ -44,6 +48,7 @@ def generate(
     repetition_penalty: Penalty = None,
     stop: Stop = None,
     seed: Seed = None,
+    weights: Weights = "auto",
     json: Json = False,
 ) -> None:
     """Continue texts with a language model, as they are written.
@@ -67,7 +72,7 @@ def generate(
     )
     prompts = _prompts(prompt or [""])
     told = None if json or len(prompts) > 1 else _Shown(prompts[0])
-    found = load(run).generate(prompts, settings, told)
+    found = load(run).generate(prompts, settings, told, weights=weights)
     if json:
         rows = [one.to_json() for one in found]
         terminal.print_json(rows[0] if len(rows) == 1 else rows)
@@ -89,6 +94,7 @@ def chat(
     repetition_penalty: Penalty = None,
     stop: Stop = None,
     seed: Seed = None,
+    weights: Weights = "auto",
 ) -> None:
     """Write a text in turns with a language model: a line of yours, then its own.
 
@@ -112,7 +118,7 @@ def chat(
             "seed": seed,
         }
     )
-    conversation = load(run).converse(settings)
+    conversation = load(run).converse(settings, weights=weights)
     while line := terminal.ask():
         told = _Shown("")
         conversation.say(line + "\n", told)

@@ -211,6 +211,7 @@ def _write(placed: Placed, rows: list[_Row], sampler: Sampler, told: Told | None
     context, network = context_of(placed), placed.network
     assert isinstance(network, Network)
     room = min(context, max(len(row.window) for row in rows) + sampler.spec.max_tokens)
+    arithmetic = placed.autocast()
     scores_BV, state = _read(placed, rows, room)
     while True:
         chosen_B = sampler.choose(scores_BV)
@@ -225,7 +226,7 @@ def _write(placed: Placed, rows: list[_Row], sampler: Sampler, told: Told | None
             sampler.keep(left)
             chosen_B, state = chosen_B[left], state.of_rows(left)
         if state.time < state.capacity:
-            with placed.autocast():
+            with arithmetic:
                 y_B1V, state = network.decode(chosen_B[:, None], state)
             scores_BV = y_B1V[:, -1]
         else:

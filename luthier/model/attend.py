@@ -21,6 +21,8 @@ from torch import Tensor
 from luthier.model.attention_products import attend_by_products, suits
 from luthier.model.dropped import dropped
 from luthier.model.layout import Layout
+from luthier.model.one_query import attend_one
+from luthier.model.one_query import suits as suits_one
 
 LEAST_PIECES = 3
 """Windows that a row must hold before it is cut into pieces. Measured on one core, forward and
@@ -147,7 +149,10 @@ def _one(
     if mask is not None and mask.shape[1] > 1:
         mask = mask.reshape(mask.shape[0], heads, -1, keys)
     q_BKGE = q_BH1E.reshape(q_BH1E.shape[0], heads, -1, q_BH1E.shape[-1])
-    y_BKGE = _product(q_BKGE, k_BKSE, v_BKSE, seen, mask, dropout)
+    if sight.softcap is None and suits_one(q_BKGE, k_BKSE, dropout):
+        y_BKGE = attend_one(q_BKGE, k_BKSE, v_BKSE, mask, sight.scale)
+    else:
+        y_BKGE = _product(q_BKGE, k_BKSE, v_BKSE, seen, mask, dropout)
     return y_BKGE.reshape(q_BH1E.shape)
 
 

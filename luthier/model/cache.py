@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from luthier.model.one_query import remembered_type
+
 
 @dataclass(frozen=True)
 class KeyValues:
@@ -19,7 +21,7 @@ class KeyValues:
         Both `(B, K, C, E)`.
 
     Cost:
-        `2 * K * E` elements a position.
+        `2 * K * E` elements a position; on a CPU in float32 at least, see `one_query`.
     """
 
     keys_BKCE: Tensor
@@ -29,8 +31,8 @@ class KeyValues:
     def for_rows_like(cls, k_BKTE: Tensor, capacity: int) -> KeyValues:
         """Memory for `capacity` positions of the rows of `k_BKTE`, with nothing in it."""
         rows, heads, _, width = k_BKTE.shape
-        shape = (rows, heads, capacity, width)
-        return cls(k_BKTE.new_zeros(shape), k_BKTE.new_zeros(shape))
+        shape, dtype = (rows, heads, capacity, width), remembered_type(k_BKTE)
+        return cls(k_BKTE.new_zeros(shape, dtype=dtype), k_BKTE.new_zeros(shape, dtype=dtype))
 
     def read_on(self, k_BKTE: Tensor, v_BKTE: Tensor, time: int) -> tuple[Tensor, Tensor]:
         """Writes more positions, in place, and gives all.
@@ -43,8 +45,11 @@ class KeyValues:
         Returns:
             Keys and values of the `time + T` positions: views, no copies.
         """
-        stop, capacity = time + k_BKTE.shape[2], self.keys_BKCE.shape[2]
+        new, capacity = k_BKTE.shape[2], self.keys_BKCE.shape[2]
+        stop = time + new
         assert stop <= capacity, f"{stop} positions do not fit into a state for {capacity}"
-        self.keys_BKCE[:, :, time:stop] = k_BKTE
-        self.values_BKCE[:, :, time:stop] = v_BKTE
-        return self.keys_BKCE[:, :, :stop], self.values_BKCE[:, :, :stop]
+        self.keys_BKCE.narrow(2, time, new).copy_(k_BKTE)
+        self.values_BKCE.narrow(2, time, new).copy_(v_BKTE)
+        if time == 0:  # as they are, since many positions are read faster in bfloat16
+            return k_BKTE, v_BKTE
+        return self.keys_BKCE.narrow(2, 0, stop), self.values_BKCE.narrow(2, 0, stop)

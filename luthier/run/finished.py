@@ -25,6 +25,7 @@ from luthier.inference.predict import predict
 from luthier.inference.sampling import SamplingSpec, sampling
 from luthier.placement.allocator import keep_freed_memory
 from luthier.placement.device import available
+from luthier.placement.inference import Readied, Weights
 from luthier.placement.place import PlacementSpec, decide, place
 from luthier.placement.placed import Placed
 from luthier.recipe import Recipe
@@ -33,6 +34,7 @@ from luthier.run.directory import RunDirectory
 from luthier.run.other_data import other_data
 from luthier.run.rows import choose_split, data_of
 from luthier.run.source import Source, find_model
+from luthier.spec import Auto
 from luthier.tasks.language import Language
 from luthier.tasks.task import Task
 
@@ -51,6 +53,7 @@ class Run:
         self.network = model.network
         self.inputs = model.inputs
         self.placed = placed
+        self._readied = Readied(placed)
 
     @property
     def name(self) -> str:
@@ -147,6 +150,7 @@ class Run:
         *,
         system: str | None = None,
         template: bool = True,
+        weights: Weights | Auto = "auto",
     ) -> list[Generated]:
         """Continues texts, or answers questions, with a language model.
 
@@ -159,17 +163,21 @@ class Run:
             system: The system message of each conversation.
             template: Whether a chat template is used, where it has one; else a prompt is continued
                 as it stands.
+            weights: How the weights are kept: fp32, bf16 or int8; auto takes the precision of
+                the run's placement. See `for_inference`.
 
         Raises:
-            InputError: If the run is no language model that writes, or a prompt is too long.
+            InputError: If the run is no language model that writes, or a prompt is too long, or
+                the device has no such weights.
         """
         if isinstance(prompts, str):
             raise InputError("wanted a list of prompts, got a single one; put it in a list")
         tokenizer, how = self._tokenizer(), sampling(settings)
         speaker = self._speaker(system, template=template)
+        placed = self._readied.with_weights(weights)
         if speaker is not None:
-            return speaker.answers(self.placed, prompts, how, told, system=system)
-        return generate(self.placed, tokenizer, prompts, how, told, self._bounds(tokenizer))
+            return speaker.answers(placed, prompts, how, told, system=system)
+        return generate(placed, tokenizer, prompts, how, told, self._bounds(tokenizer))
 
     def converse(
         self,
@@ -177,6 +185,7 @@ class Run:
         *,
         system: str | None = None,
         template: bool = True,
+        weights: Weights | Auto = "auto",
     ) -> Conversation | Dialogue:
         """A text, or a dialogue, that is written in turns with a language model.
 
@@ -184,15 +193,18 @@ class Run:
             settings: How its turns are written.
             system: The system message of a dialogue.
             template: Whether a chat template is used, where it has one.
+            weights: How the weights are kept; see `generate`.
 
         Raises:
-            InputError: If the run is no language model that writes.
+            InputError: If the run is no language model that writes, or the device has no such
+                weights.
         """
         tokenizer, how = self._tokenizer(), sampling(settings)
         speaker = self._speaker(system, template=template)
+        placed = self._readied.with_weights(weights)
         if speaker is not None:
-            return Dialogue(self.placed, speaker, how, system)
-        return Conversation(self.placed, tokenizer, how, self._bounds(tokenizer))
+            return Dialogue(placed, speaker, how, system)
+        return Conversation(placed, tokenizer, how, self._bounds(tokenizer))
 
     def _bounds(self, tokenizer: Tokenizer) -> Bounds:
         """What its texts begin with and end at."""

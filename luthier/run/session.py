@@ -14,6 +14,7 @@ from luthier.errors import InputError, missing_extra
 from luthier.inference.dialogue import Speaker
 from luthier.inference.generate import generate, prompt_tokens
 from luthier.inference.sampling import SamplingSpec
+from luthier.placement.inference import for_inference
 from luthier.placement.machine import installed
 from luthier.placement.place import place
 from luthier.recipe import Recipe
@@ -61,7 +62,7 @@ class Session:
             return {}
         assert isinstance(inputs, TextInputs)
         how = SamplingSpec(max_tokens=settings.sample_tokens or SAMPLE_TOKENS, seed=settings.seed)
-        placed, prompts = self.learner.placed, settings.samples
+        placed, prompts = for_inference(self.learner.placed), settings.samples
         if inputs.template is not None:
             found = Speaker(inputs).answers(placed, prompts, how)
         else:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import environments
@@ -107,6 +108,27 @@ def test_ratios_are_over_the_fastest_peer_and_over_padding() -> None:
         ("made_up_ceiling_fp32", 1.0),
         ("made_up_ceiling_bf16", 2.0),
     ]
+
+
+def test_what_is_less_exact_has_a_ratio_of_its_own() -> None:
+    made = replace(
+        contest(),
+        table={
+            harness.OURS: ("luthier", ("run.py",), {"bf16": (), "bf16 int8": ()}),
+            "peer": ("torch", ("run.py",), {"fp32": (), "bf16": ()}),
+        },
+        over={},
+        apart={"int8": ("bf16 int8",)},
+    )
+    measured = {
+        "luthier bf16": [{"rate": 30.0}],
+        "luthier bf16 int8": [{"rate": 80.0}],
+        "peer fp32": [{"rate": 10.0}],
+        "peer bf16": [{"rate": 20.0}],
+    }
+    rows = harness.rows_of(made.ranked(), made.contestants, measured)
+    ratios = harness.ratios_of(made.ranked(), made.contestants, rows)
+    assert ratios == {"made_up": 1.5, "made_up_int8": 4.0}
 
 
 def test_seconds_to_a_loss_rank_the_faster_higher() -> None:

@@ -32,6 +32,7 @@ TEXTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("generate", "tales", "--repetition-penalty", "0.5"): ("repetition_penalty", "got 0.5"),
     ("generate", "tales", "--seed", "-1"): ("seed", "got -1"),
     ("generate", "tales", "--stop", ""): ("stop", "empty"),
+    ("generate", "tales", "--weights", "int4"): ("--weights", "int4", "int8"),
     ("chat", "gone"): ("gone", "no run"),
     ("chat", "digits"): ("runs/digits", "trained to classify"),
     ("chat", "gaps"): ("runs/gaps", "fill in hidden words"),

@@ -14,6 +14,7 @@ from command import Command
 
 import luthier as package
 from luthier.cli.generate import chat, generate
+from luthier.placement.inference import for_inference
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, text: str | bytes) -> None:
@@ -181,6 +182,20 @@ class TestGenerate:
         two = json.loads(luthier(*arguments, "--prompt", "a").out)
         assert [item["prompt"] for item in two] == ["the", "a"]
         assert two[0] == one
+
+    @pytest.mark.parametrize("weights", ["auto", "fp32", "bf16", "int8"])
+    def test_weights(self, weights: str, luthier: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+        kept: list[object] = []
+        monkeypatch.setattr(
+            "luthier.placement.inference.Readied.with_weights",
+            lambda readied, chosen: kept.append(chosen) or for_inference(readied._placed, chosen),
+        )
+        arguments = ("tales", "--greedy", "--max-tokens", "5", "--weights", weights)
+        outcome = luthier("generate", *arguments, "--prompt", "the")
+        assert outcome.code == 0, outcome.err
+        typed(monkeypatch, "the\n")
+        assert luthier("chat", *arguments).code == 0
+        assert kept == [weights, weights]
 
     def test_standard_input(self, luthier: Command, monkeypatch: pytest.MonkeyPatch) -> None:
         typed(monkeypatch, "the cat\n")

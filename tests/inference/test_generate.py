@@ -26,6 +26,7 @@ from luthier.inference.generate import generate, prompt_tokens
 from luthier.inference.sampling import SamplingSpec
 from luthier.model.blueprint import Network
 from luthier.model.stream import State
+from luthier.placement.inference import for_inference
 
 PROMPTS = ("the fox", "a", "", "the dog met a fox!", "床前明")
 
@@ -59,6 +60,14 @@ def test_together_as_one_by_one(network: str, seed: int) -> None:
     together = generate(placed, CHARACTERS, PROMPTS, spec)
     alone = [generate(placed, CHARACTERS, [prompt], spec)[0] for prompt in PROMPTS]
     assert together == alone
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_network_for_inference_writes_the_same(network: str) -> None:
+    placed = writer(layers=NETWORKS[network])
+    spec = greedy(3 * CONTEXT, stop=("ox", "g "))
+    right = generate(placed, CHARACTERS, PROMPTS, spec)
+    assert generate(for_inference(placed), CHARACTERS, PROMPTS, spec) == right
 
 
 def test_rows_do_not_all_end_at_once() -> None:

@@ -175,6 +175,8 @@ class Attention(Streamed):
         )
         self.distance = _distance(spec)
         self.out = nn.Linear(inside, width, bias=spec.bias is True)
+        self.joined: nn.Module | None = None
+        """Query, key and value in one product, where a placement has joined them."""
 
     def forward(self, x_BTD: Tensor, stream: Stream | None = None) -> Tensor:
         """What each position takes in."""
@@ -183,6 +185,7 @@ class Attention(Streamed):
         hidden_BS: Tensor | None = None
         if stream is not None and stream.state is not None:
             k_BKSE, v_BKSE = self._remembered(k_BKSE, v_BKSE, stream, stream.state)
+            q_BHTE = q_BHTE.to(k_BKSE.dtype)
             hidden_BS = _padding(stream, stream.state, k_BKSE)
         bias_HR: Tensor | None = None
         if self.distance is not None:
@@ -203,9 +206,13 @@ class Attention(Streamed):
 
     def project(self, x_BTD: Tensor, stream: Stream | None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of the input, turned to their places."""
-        q_BTHE = _normed(self.query_norm, in_heads(self.query(x_BTD), self.head_width))
-        k_BTKE = _normed(self.key_norm, in_heads(self.key(x_BTD), self.head_width))
-        v_BTKE = in_heads(self.value(x_BTD), self.head_width)
+        if self.joined is None:
+            qkv = (self.query(x_BTD), self.key(x_BTD), self.value(x_BTD))
+        else:
+            sizes = (self.query.out_features, self.key.out_features, self.value.out_features)
+            qkv = self.joined(x_BTD).split(sizes, -1)
+        q_BTHE, k_BTKE, v_BTKE = (in_heads(x, self.head_width) for x in qkv)
+        q_BTHE, k_BTKE = normed(self.query_norm, q_BTHE), normed(self.key_norm, k_BTKE)
         if self.rotary is not None:
             angles = self.rotary.angles(stream, x_BTD.shape[1], q_BTHE)
             q_BTHE, k_BTKE = (self.rotary.turned(x, angles) for x in (q_BTHE, k_BTKE))
@@ -279,8 +286,9 @@ def _head_norm(spec: AttentionSpec, width: int) -> nn.Module:
             return nn.LayerNorm(width, eps=spec.norm_epsilon or 1e-5)
 
 
-def _normed(norm: nn.Module, x_BTHE: Tensor) -> Tensor:
-    """Under autocast in the type of the norm's weight, which torch has a fast norm for."""
+def normed(norm: nn.Module, x_BTHE: Tensor) -> Tensor:
+    """Heads behind their norm. Under autocast in the type of its weight: torch has a fast norm for
+    that."""
     if not isinstance(norm, nn.RMSNorm | nn.LayerNorm):
         return x_BTHE
     y_BTHE: Tensor = norm(x_BTHE.to(norm.weight.dtype))
