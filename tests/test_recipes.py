@@ -29,6 +29,9 @@ SHORT = (
 )
 SLOW = {
     "cifar_resnet20",
+    "minilm_clinc150",
+    "minilm_sst2",
+    "minilm_wnut17",
     "shakespeare_char",
     "sst2_bert",
     "stories",
@@ -37,6 +40,8 @@ SLOW = {
     "wiki_bert",
 }
 """Recipes whose data or network takes long, however little is used of it."""
+MODELS = "../models/"
+"""Where recipes have the published weights that they start from."""
 LONG_BATCHES = "training.batch_tokens=2048"
 
 
@@ -49,7 +54,22 @@ def where(recipe: Path) -> Path | None:
 def start_of(recipe: Path) -> Path | None:
     """The recipe of the run that a recipe starts from."""
     start = Recipe.read(recipe).start
-    return None if start is None else ROOT / "recipes" / f"{Path(start).name}.yaml"
+    if start is None or start.startswith(MODELS):
+        return None
+    return ROOT / "recipes" / f"{Path(start).name}.yaml"
+
+
+def weights_of(recipe: Path) -> Path | None:
+    """Where the published weights lie that a recipe starts from; none if it starts from others.
+
+    What is not on this machine is where the recipe says.
+    """
+    start = Recipe.read(recipe).start
+    if start is None or not start.startswith(MODELS):
+        return None
+    models = os.environ.get("LUTHIER_MODELS")
+    found = sorted(Path(models).glob(f"**/{start.removeprefix(MODELS)}")) if models else []
+    return found[0] if found else ROOT / start
 
 
 def cases() -> list[object]:
@@ -62,6 +82,11 @@ def cases() -> list[object]:
                 reason = f"no {data}: LUTHIER_DATA"
                 marks.append(pytest.mark.real_data)
                 marks.append(pytest.mark.skipif(not data.exists(), reason=reason))
+        weights = weights_of(recipe)
+        if weights is not None:
+            marks.append(pytest.mark.real_weights)
+            reason = f"no {weights}: LUTHIER_MODELS"
+            marks.append(pytest.mark.skipif(not weights.exists(), reason=reason))
         found.append(pytest.param(recipe, id=recipe.stem, marks=marks))
     return found
 
@@ -86,6 +111,8 @@ def short(recipe: Path, runs: Path) -> Recipe:
         if not begun.exists():
             luthier.train(short(start, runs), out=begun)
         overrides.append(f"start={begun}")
+    if (weights := weights_of(recipe)) is not None:
+        overrides.append(f"start={weights}")
     return Recipe.read(recipe, overrides)
 
 
