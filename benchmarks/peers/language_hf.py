@@ -33,7 +33,9 @@ class Examples(Dataset[Any]):
         return self._example(at)
 
 
-class _Clock(TrainerCallback):
+class Clock(TrainerCallback):
+    """Tells a training when it begins, and of each step."""
+
     def __init__(self, training: language_protocol.Training) -> None:
         self._training = training
 
@@ -88,7 +90,7 @@ def train(
             args=settings,
             train_dataset=examples,
             data_collator=collate,
-            callbacks=[_Clock(training)],
+            callbacks=[Clock(training)],
         )
         trainer.train()
 

@@ -115,6 +115,7 @@ def train(
     steps: Callable[[int], Any],
     training: language_protocol.Training,
     clip_norm: float | None = 1.0,
+    learner: Learner | None = None,
 ) -> None:
     """Trains for the order's steps.
 
@@ -123,6 +124,7 @@ def train(
         steps: What `task.collate` reads, by step.
         training: Its clock.
         clip_norm: Of the gradient; None where the peers do not clip.
+        learner: None for one of all weights.
     """
     order, recipe = training.order, ours.recipe
 
@@ -141,7 +143,8 @@ def train(
         }
     )
     loader = Steps(order.steps, lambda step: ours.task.collate(steps(step)))
-    learner = Learner(placed=ours.placed, optimizer=recipe.optimizer.build(ours.network))
+    if learner is None:
+        learner = Learner(placed=ours.placed, optimizer=recipe.optimizer.build(ours.network))
     schedule = schedule_for(recipe.schedule, order.steps)
     training.begin()
     fit(learner, ours.task, loader, schedule, settings, callbacks=Callbacks(hooks=(heard,)))
