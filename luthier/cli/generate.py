@@ -26,6 +26,10 @@ MinP = Annotated[float | None, typer.Option(help="Draw among those p times as li
 Penalty = Annotated[float | None, typer.Option(help="Above 1, what was said becomes less likely.")]
 Stop = Annotated[list[str] | None, typer.Option(help="A text to stop at; may be given again.")]
 Seed = Annotated[int | None, typer.Option(help="Decides what is drawn.")]
+System = Annotated[str | None, typer.Option(help="The system message, of a model that chats.")]
+NoTemplate = Annotated[
+    bool, typer.Option("--no-template", help="Continue the text itself, with no chat template.")
+]
 Weights = Annotated[
     Literal["auto", "fp32", "bf16", "int8"],
     typer.Option(help="auto, fp32, bf16 or int8: fewer bits are faster, and less exact."),
@@ -48,10 +52,14 @@ def generate(
     repetition_penalty: Penalty = None,
     stop: Stop = None,
     seed: Seed = None,
+    system: System = None,
+    no_template: NoTemplate = False,
     weights: Weights = "auto",
     json: Json = False,
 ) -> None:
     """Continue texts with a language model, as they are written.
+
+    A model that learned from conversations answers the prompt, in the form of its template.
 
     Example: luthier generate runs/shakespeare_char --prompt "ROMEO:" --max-tokens 300
     """
@@ -72,15 +80,21 @@ def generate(
     )
     prompts = _prompts(prompt or [""])
     told = None if json or len(prompts) > 1 else _Shown(prompts[0])
-    found = load(run).generate(prompts, settings, told, weights=weights)
+    loaded = load(run)
+    if told is not None and loaded.speaks and not no_template:
+        told = _Shown("")  # an answer stands alone
+    found = loaded.generate(
+        prompts, settings, told, system=system, template=not no_template, weights=weights
+    )
     if json:
         rows = [one.to_json() for one in found]
         terminal.print_json(rows[0] if len(rows) == 1 else rows)
     elif told is not None:
         told.end()
     else:
+        between = "\n" if loaded.speaks and not no_template else ""
         for one in found:
-            terminal.write(one.prompt + one.text + "\n\n")
+            terminal.write(one.prompt + between + one.text + "\n\n")
 
 
 def chat(
@@ -94,17 +108,22 @@ def chat(
     repetition_penalty: Penalty = None,
     stop: Stop = None,
     seed: Seed = None,
+    system: System = None,
+    no_template: NoTemplate = False,
     weights: Weights = "auto",
 ) -> None:
     """Write a text in turns with a language model: a line of yours, then its own.
 
-    The network reads the text so far, your line last; it writes on until a line ends, or until
-    --stop. An empty line or Ctrl-D ends it.
+    A model that learned from conversations answers you, in the form of its template. Another one
+    reads the text so far, your line last, and writes on until a line ends, or until --stop. An
+    empty line or Ctrl-D ends it.
 
     Example: luthier chat runs/shakespeare_char
     """
     from luthier.run.finished import load
 
+    loaded = load(run)
+    answers = loaded.speaks and not no_template
     settings = _chosen(
         {
             "max_tokens": max_tokens,
@@ -114,14 +133,16 @@ def chat(
             "top_p": top_p,
             "min_p": min_p,
             "repetition_penalty": repetition_penalty,
-            "stop": stop or ["\n"],
+            "stop": stop or (None if answers else ["\n"]),
             "seed": seed,
         }
     )
-    conversation = load(run).converse(settings, weights=weights)
+    conversation = loaded.converse(
+        settings, system=system, template=not no_template, weights=weights
+    )
     while line := terminal.ask():
         told = _Shown("")
-        conversation.say(line + "\n", told)
+        conversation.say(line if answers else line + "\n", told)
         told.end()
 
 
