@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from luthier.evaluation.evaluate import Evaluation
     from luthier.run.finished import Run as FinishedRun
 
-Run = Annotated[Path, typer.Argument(help="A run directory, or the name of one in runs/.")]
+Run = Annotated[
+    Path,
+    typer.Argument(
+        help="A run directory, or the name of one in runs/; or a Hugging Face folder, or its name."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
@@ -25,26 +30,56 @@ def evaluate(
         str | None,
         typer.Option(help="train, validation or test; test, or validation where there is none."),
     ] = None,
+    on: Annotated[
+        Path | None,
+        typer.Option(help="A recipe whose data to measure on, in place of the run's own."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure a run on a split, with confidence intervals.
 
     Example: luthier evaluate runs/digits
+    Example: luthier evaluate SmolLM2-135M --on recipes/shakespeare_char.yaml
     """
     from luthier.run.finished import load
 
     finished = load(run)
     with terminal.progress(quiet=json) as progress:
-        measured, evaluation = finished.evaluate(split, progress=progress)
+        measured, evaluation = finished.evaluate(split, progress=progress, on=on)
     if json:
         metrics = {name: metric.to_json() for name, metric in evaluation.metrics.items()}
         found = {"run": str(run), "split": measured, "metrics": metrics}
         terminal.print_json(found | {"notes": list(evaluation.notes)})
         return
-    _print_metrics(f"{finished.name}, on its {measured} split", evaluation)
+    whose = "its" if on is None else f"{on}'s"
+    _print_metrics(f"{finished.name}, on {whose} {measured} split", evaluation)
     for note in evaluation.notes:
         terminal.warn(note)
-    terminal.say(f"Each example: {finished.directory.evaluation / measured}.parquet")
+    if on is None:
+        terminal.say(f"Each example: {finished.directory.evaluation / measured}.parquet")
+
+
+def export(
+    run: Run,
+    to: Annotated[str, typer.Option(help="The format: huggingface.")],
+    out: Annotated[Path, typer.Option(help="The folder to write; must not be there yet.")],
+    json: Json = False,
+) -> None:
+    """Write a run in another format; it is read again and compared before it counts.
+
+    Example: luthier export runs/stories --to huggingface --out stories-hf
+    """
+    from luthier.run.exporting import export
+
+    written = export(run, to, out)
+    if json:
+        terminal.print_json(written.to_json())
+        return
+    terminal.say(
+        f"Written to {written.path}: a {written.family}, which transformers reads as "
+        f"{written.architecture}."
+    )
+    terminal.say(f"Read again, {written.agreement.sentence()}.")
 
 
 def predict(

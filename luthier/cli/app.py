@@ -35,6 +35,7 @@ VERBS = (
     after.predict,
     generate.generate,
     generate.chat,
+    after.export,
     after.report,
     before.schema,
     doctor.doctor,

@@ -64,8 +64,9 @@ def design(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE|FAMILY|SIZE",
-            help="A recipe file, a family such as llama, or a published size such as gpt2-medium.",
+            metavar="RECIPE|FAMILY|SIZE|FOLDER",
+            help="A recipe file, a family such as llama, a published size such as gpt2-medium, or "
+            "a Hugging Face folder.",
         ),
     ],
     overrides: Overrides = None,

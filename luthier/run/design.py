@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from luthier.errors import InputError
+from luthier.interop.huggingface.folder import CONFIG, is_model_folder, open_folder
+from luthier.interop.huggingface.read import plan_of
 from luthier.model.blocks.unembed import UnembedSpec
 from luthier.model.blueprint import SCORES_TOKENS, LayersSpec, Network, build
 from luthier.model.families.catalogue import families, named, published
@@ -65,10 +67,10 @@ def design(
     vocab: int | None = None,
     context: int | None = None,
 ) -> Design:
-    """The network of a recipe file, a family or a published size.
+    """The network of a recipe file, a family, a published size or a Hugging Face folder.
 
     Args:
-        name: A file, or a name such as `llama` or `gpt2-medium`.
+        name: A file, a folder, or a name such as `llama` or `gpt2-medium`.
         overrides: Values to change: of a recipe `model.depth=12`, of a family `depth=12` too.
         vocab: Distinct tokens, of a family; none takes those of the published size.
         context: The longest text in tokens, of a family; none takes that of the published size.
@@ -78,6 +80,10 @@ def design(
         ShapeError: If a block cannot read what comes before it.
     """
     path = Path(name)
+    if is_model_folder(path):
+        if overrides or vocab is not None:
+            raise InputError(f"{path}: has its numbers in {path / CONFIG}; leave others out")
+        return _design_folder(path, context)
     if path.is_file() or path.suffix in RECIPES or path.name != name:
         if vocab is not None or context is not None:
             raise InputError(
@@ -106,6 +112,17 @@ def design_recipe(recipe: Recipe) -> Design:
         layers=layers,
         family=model if isinstance(model, FamilySpec) else None,
         decisions=model.decide(recipe.aim),
+    )
+
+
+def _design_folder(path: Path, context: int | None) -> Design:
+    plan = plan_of(open_folder(path))
+    return Design(
+        name=path.name,
+        network=plan.network(context or LONGEST),
+        layers=plan.model,
+        family=None,
+        decisions=(),
     )
 
 

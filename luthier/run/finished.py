@@ -69,7 +69,8 @@ class Run:
         """
         if self.source.directory is None:
             raise InputError(
-                f"{self.source.path}: was pretrained elsewhere, so nothing is known of its data"
+                f"{self.source.path}: was pretrained elsewhere, so nothing is known of its data; "
+                "name other data to measure it on: --on RECIPE"
             )
         return self.source.directory
 
@@ -262,16 +263,16 @@ class Run:
             InputError: If the data has no such split, or is no longer what it was; or is not
                 what the network says anything of.
         """
-        if on is not None:
+        if on is None:
+            prepared = data_of(self.directory, progress)
+        else:
             recipe = on if isinstance(on, Recipe) else Recipe.read(on)
             prepared = other_data(self.source, recipe, progress)
-            name, examples = choose_split(prepared, split)
-            return name, evaluate(self.placed, self.task, examples)
-        prepared = data_of(self.directory, progress)
         name, examples = choose_split(prepared, split)
         evaluation = evaluate(self.placed, self.task, examples)
         evaluation = replace(evaluation, notes=caveats(evaluation, prepared, name))
-        write_evaluation(evaluation, self.directory.evaluation, name)
+        if on is None:
+            write_evaluation(evaluation, self.directory.evaluation, name)
         return name, evaluation
 
     def summary(self) -> dict[str, Any]:

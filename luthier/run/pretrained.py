@@ -34,7 +34,7 @@ def finished_model(pretrained: Pretrained) -> FinishedModel:
             " becomes one where transformers is installed: AutoTokenizer.from_pretrained(…)"
             ".save_pretrained(…)"
         )
-    tokenizer = pretrained.tokenizer.of_a_network(pretrained.reads.vocab)
+    tokenizer = pretrained.tokenizer
     form = TextForm(
         context=pretrained.reads.shape[0],
         framed=_framed(pretrained, tokenizer),

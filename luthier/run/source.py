@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from luthier.errors import InputError
+from luthier.interop.gguf import is_gguf, read_gguf
 from luthier.interop.huggingface.folder import is_model_folder, is_model_name
 from luthier.interop.huggingface.read import Pretrained, read_pretrained
 from luthier.run.directory import RUNS, RunDirectory, find_run
@@ -21,7 +22,7 @@ class Source:
     """A model, and where it is."""
 
     path: Path
-    """The run, or the folder."""
+    """The run, the folder or the file."""
     model: FinishedModel
     files: Path | None
     """The folder with its tokenizer.json and its chat template; none where there is no such."""
@@ -48,7 +49,7 @@ class Source:
 
 def find_model(place: Path | str, network: nn.Module | None = None) -> Source:
     """The finished run at `place`, or of that name in `runs/`; or a pretrained network: its
-    folder, or its name on the hub.
+    folder, its GGUF file, or its name on the hub.
 
     Args:
         place: Where it is.
@@ -65,7 +66,7 @@ def find_model(place: Path | str, network: nn.Module | None = None) -> Source:
         return Source(path=directory.path, model=model, files=directory.model, directory=directory)
     if network is not None:
         raise InputError(f"{place}: describes its own network; leave network out")
-    foreign = read_pretrained(place)
+    foreign = read_gguf(Path(place)) if is_gguf(Path(place)) else read_pretrained(place)
     path = Path(foreign.source)
     return Source(
         path=path,
@@ -80,7 +81,7 @@ def is_foreign(place: Path | str) -> bool:
     path = Path(place)
     if any((home / "resolved.yaml").exists() for home in (path, RUNS / path)):
         return False
-    if is_model_folder(path):
+    if is_model_folder(path) or is_gguf(path):
         return True
     # What is called as a folder here is, that is not there, is no name of the hub.
     is_local = os.path.lexists(path) or os.path.lexists(path.parent) or path.parts[:1] == ("runs",)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 
-from foreign import TOKENS, difference, logits
+from foreign import difference, logits
 from test_decoders import CASES, ENOUGH, read
 
 from luthier.interop.huggingface.write import write_pretrained

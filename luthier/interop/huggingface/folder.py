@@ -7,6 +7,7 @@ tokenizer_config.json           which tokens are special, and often the chat tem
 special_tokens_map.json         the same, in older folders
 chat_template.jinja             the chat template, in newer folders
 generation_config.json          what ends a text that it writes
+1_Pooling/config.json           of a sentence encoder, how one vector stands for a text
 
 Source:
     https://huggingface.co/docs/transformers, "Loading models" and `PreTrainedModel`.
@@ -18,7 +19,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -35,6 +36,7 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS = "special_tokens_map.json"
 CHAT_TEMPLATE = "chat_template.jinja"
 GENERATION = "generation_config.json"
+POOLING = "1_Pooling/config.json"
 FETCHED = (
     CONFIG,
     "*.safetensors",
@@ -44,6 +46,7 @@ FETCHED = (
     SPECIAL_TOKENS,
     CHAT_TEMPLATE,
     GENERATION,
+    POOLING,
 )
 """What is fetched of a model on the hub."""
 
@@ -56,6 +59,23 @@ _CONVERT = (
     "AutoConfig as C; import transformers as t; p = '{path}'; "
     'getattr(t, C.from_pretrained(p).architectures[0]).from_pretrained(p).save_pretrained(p)"'
 )
+
+
+class ModelFiles(Protocol):
+    """The files of a pretrained network, by the names that they have in a folder."""
+
+    @property
+    def path(self) -> Path:
+        """Where they are."""
+
+    def json(self, name: str) -> dict[str, Any] | None:
+        """What a JSON file says; none where there is no such file."""
+
+    def text(self, name: str) -> str | None:
+        """The text of a file; none where there is no such file."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor by its name."""
 
 
 @dataclass(frozen=True)

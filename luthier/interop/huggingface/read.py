@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from luthier.data.text.tokenizer import Tokenizer
 from luthier.errors import DataError, InputError
 from luthier.interop.huggingface.config import Config
 from luthier.interop.huggingface.correspondence import Match
+from luthier.interop.huggingface.designs import designs
 from luthier.interop.huggingface.families import family_of
 from luthier.interop.huggingface.family import Design, Family
 from luthier.interop.huggingface.folder import (
@@ -22,7 +23,7 @@ from luthier.interop.huggingface.folder import (
     CONFIG,
     TOKENIZER,
     TOKENIZER_CONFIG,
-    ModelFolder,
+    ModelFiles,
     open_folder,
 )
 from luthier.interop.huggingface.frame import Frame
@@ -72,6 +73,51 @@ class Pretrained:
     """The chat template, in Jinja."""
     ends: tuple[int, ...] = ()
     """The tokens of which each ends a text that it writes."""
+    designs: Mapping[Aim, LayersSpec] = field(default_factory=dict)
+    """The layers with the neck that its family has for an aim, for what is trained next."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What config.json says of a network, before any weight is read."""
+
+    config: Config
+    family: Family
+    aim: Aim | None
+    reads: Signal
+    model: LayersSpec
+    head: tuple[BlockSpec, ...]
+
+    def network(self, context: int | None = None) -> Network:
+        """The network, on the meta device.
+
+        Args:
+            context: The longest text that it is measured for; none takes all that it reads.
+        """
+        longest = self.reads.shape[0]
+        reads = Signal.tokens(min(context or longest, longest), self.reads.vocab)
+        return build(self.model, reads, self.head)
+
+
+def plan_of(folder: ModelFiles) -> Plan:
+    """The network that a folder describes.
+
+    Raises:
+        InputError: If luthier has no family for it, or the family no such layers.
+    """
+    config = config_of(folder)
+    family = family_of(config)
+    _, aim = family.aim(config)
+    design = family.design(config, aim)
+    vocab = config.whole("vocab_size")
+    return Plan(
+        config=config,
+        family=family,
+        aim=aim,
+        reads=Signal.tokens(design.context, vocab),
+        model=parse(LayersSpec, design.page, source=config.source, prefix="model"),
+        head=_head(design, aim, vocab),
+    )
 
 
 def read_pretrained(place: Path | str, dtype: torch.dtype | None = torch.float32) -> Pretrained:
@@ -84,45 +130,39 @@ def read_pretrained(place: Path | str, dtype: torch.dtype | None = torch.float32
     Raises:
         InputError: If the folder cannot be used; says why, and what to do.
     """
-    folder = open_folder(place)
-    config = config_of(folder)
-    family = family_of(config)
-    _, aim = family.aim(config)
-    design = family.design(config, aim)
-    tokenizer = _tokenizer(folder)
-    vocab = config.whole("vocab_size")
-    if tokenizer is not None and tokenizer.size > vocab:
-        raise InputError(
-            f"{folder.path}: {TOKENIZER} has {tokenizer.size:,} tokens, but the network has "
-            f"vectors for {vocab:,} (vocab_size in {CONFIG}); these files do not belong together"
-        )
-    reads = Signal.tokens(design.context, vocab)
-    model = parse(LayersSpec, design.page, source=config.source, prefix="model")
-    head = _head(design, aim, vocab)
-    network = build(model, reads, head)
-    matches = family.matches(Row.of(network), aim)
-    _load(network, folder.tensors(), family, matches, dtype, str(folder.path))
-    specials, around = special_tokens(folder, config, tokenizer), _frame(folder)
-    last = ends(folder, config)
+    return read_files(open_folder(place), dtype)
+
+
+def read_files(folder: ModelFiles, dtype: torch.dtype | None = torch.float32) -> Pretrained:
+    """The network that some files hold. Raises what `read_pretrained` raises."""
+    plan = plan_of(folder)
+    tokenizer = _tokenizer(folder, plan.reads.vocab)
+    network = plan.network()
+    matches = plan.family.matches(Row.of(network), plan.aim)
+    _load(network, folder.tensors(), plan.family, matches, dtype, str(folder.path))
+    specials = special_tokens(folder, plan.config, tokenizer)
+    around, last = _frame(folder), ends(folder, plan.config)
+    written = partial(documents, plan.reads.vocab, specials, around, last)
     return Pretrained(
         source=str(folder.path),
-        family=family.name,
-        reads=reads,
-        model=model,
-        head=head,
+        family=plan.family.name,
+        reads=plan.reads,
+        model=plan.model,
+        head=plan.head,
         network=network.eval(),
-        aim=aim,
+        aim=plan.aim,
         tokenizer=tokenizer,
         specials=specials,
         frame=around,
-        task=task_of(aim),
-        target=_target(config, aim, partial(documents, vocab, specials, around, last)),
+        task=task_of(plan.aim),
+        target=_target(plan.config, plan.aim, written),
         template=_template(folder),
         ends=last,
+        designs=designs(folder, plan.family, plan.config),
     )
 
 
-def config_of(folder: ModelFolder) -> Config:
+def config_of(folder: ModelFiles) -> Config:
     """What config.json says."""
     values = folder.json(CONFIG)
     assert values is not None, "a folder without config.json"
@@ -165,22 +205,24 @@ def _load(
     fill(network, tensors, matches, family, source)
 
 
-def _tokenizer(folder: ModelFolder) -> Tokenizer | None:
+def _tokenizer(folder: ModelFiles, vocab: int) -> Tokenizer | None:
     text = folder.text(TOKENIZER)
     if text is None:
         return None
     try:
-        return Tokenizer.from_json(text)
+        return Tokenizer.from_json(text).of_a_network(vocab)
     except DataError as error:
-        raise InputError(f"{folder.path / TOKENIZER}: {error}") from None
+        raise InputError(
+            f"{folder.path / TOKENIZER}: {error}; bring the one that belongs to the network"
+        ) from None
 
 
-def _frame(folder: ModelFolder) -> Frame:
+def _frame(folder: ModelFiles) -> Frame:
     text = folder.text(TOKENIZER)
     return Frame() if text is None else Frame.of(text)
 
 
-def _template(folder: ModelFolder) -> str | None:
+def _template(folder: ModelFiles) -> str | None:
     """The chat template: in a file of its own, or in tokenizer_config.json."""
     text = folder.text(CHAT_TEMPLATE)
     if text is not None:

@@ -14,7 +14,7 @@ from luthier.interop.huggingface.folder import (
     SPECIAL_TOKENS,
     TOKENIZER,
     TOKENIZER_CONFIG,
-    ModelFolder,
+    ModelFiles,
 )
 
 SpecialTokens = Mapping[Special, int]
@@ -32,7 +32,7 @@ THEIR_NAMES: Mapping[Special, tuple[str, ...]] = {
 
 
 def special_tokens(
-    folder: ModelFolder, config: Config, tokenizer: Tokenizer | None
+    folder: ModelFiles, config: Config, tokenizer: Tokenizer | None
 ) -> SpecialTokens:
     """The special tokens of a folder: as its tokenizer's files name them, else by the numbers in
     config.json, else by their usual names.
@@ -51,7 +51,7 @@ def special_tokens(
     return found
 
 
-def ends(folder: ModelFolder, config: Config) -> tuple[int, ...]:
+def ends(folder: ModelFiles, config: Config) -> tuple[int, ...]:
     """The tokens of which each ends a text, as generation_config.json says, else config.json.
 
     Raises:
@@ -72,7 +72,7 @@ def _numbers(
     named: Mapping[str, str],
     config: Config,
     tokenizer: Tokenizer | None,
-    folder: ModelFolder,
+    folder: ModelFiles,
 ) -> Iterator[int]:
     for word in words:
         name = named.get(f"{word}_token")

@@ -61,6 +61,15 @@ class Written:
     """The class of transformers that reads it."""
     agreement: Agreement
 
+    def to_json(self) -> dict[str, Any]:
+        """As `export --json` prints it."""
+        return {
+            "path": str(self.path),
+            "family": self.family,
+            "architecture": self.architecture,
+            "agreement": vars(self.agreement),
+        }
+
 
 def write_pretrained(
     pretrained: Pretrained,
