@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from luthier.data.chat.shown import ShownConversation
 from luthier.evaluation.evaluate import Evaluation
 from luthier.planner.count import Counts
 from luthier.spec import Decision
@@ -74,6 +75,8 @@ class ReportData:
     """Example id → `(H, W, C)` uint8, for the ids that `mistakes.shown_ids` names."""
     texts: Mapping[int, str] = field(default_factory=dict)
     """Example id → the text, for the same ids, where examples are texts."""
+    conversations: tuple[ShownConversation, ...] = ()
+    """Some of what was trained on, where that was conversations."""
     commands: tuple[str, ...] = ()
     """What to type to get this run again."""
     notes: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luthier.reports.conversations import conversations_section
 from luthier.reports.course import course_section
 from luthier.reports.data import ReportData
 from luthier.reports.markup import Markup, tag
@@ -20,6 +21,7 @@ def run_report(data: ReportData) -> str:
     sections = [
         course_section(data),
         *result_sections(data),
+        conversations_section(data.conversations),
         network_section(data),
         recipe_section(data),
         origin_section(data),

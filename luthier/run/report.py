@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from luthier.data.chat.prepare_chat import PreparedChat
 from luthier.data.examples import Examples
 from luthier.data.pictures import PictureExamples
 from luthier.data.prepared import Prepared
@@ -110,6 +111,7 @@ def report_data(directory: RunDirectory, prepared: Prepared | None = None) -> Re
             else {}
         ),
         texts=_texts(prepared, examples, ids),
+        conversations=prepared.shown if isinstance(prepared, PreparedChat) else (),
         commands=(f"luthier train {directory.resolved} --out runs/again",),
         notes=tuple(facts["notes"]),
     )
