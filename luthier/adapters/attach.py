@@ -78,9 +78,9 @@ def _attach_low_rank(network: nn.Module, spec: LoraSpec, new: Sequence[str], see
     layers = targets(network, spec, new)
     also = _also(network, spec.also)
     _must_be_new(network, spec.name)
-    whole = _quantisable(network, new) if spec.quantises else {}
+    dense = _quantisable(network, new) if spec.quantises else {}
     network.requires_grad_(False)
-    for layer in whole.values():
+    for layer in dense.values():
         quantise(layer)
     for name, layer in layers.items():
         for own in weight_names(layer):
@@ -90,6 +90,32 @@ def _attach_low_rank(network: nn.Module, spec: LoraSpec, new: Sequence[str], see
     for name, weight in network.named_parameters():
         if name.startswith(tuple(new)) or name in also:
             weight.requires_grad_(True)
+
+
+def exact(network: nn.Module) -> set[str]:
+    """The names of weights whose lengths an adapter has learned others for (DoRA): rounded, they
+    would have other lengths."""
+    found = set()
+    for name, layer in adapted(network).items():
+        for own in weight_names(layer):
+            lows = [low_rank(layer, adapter, own) for adapter in _adapters(layer)]
+            if any(low is not None and low.magnitude is not None for low in lows):
+                found.add(f"{name}.{own}")
+    return found
+
+
+def quantise_dense(network: nn.Module, new: Sequence[str] = ()) -> None:
+    """Keeps each dense layer that was trained before, but for the head, in four bits.
+
+    Args:
+        network: Changed in place.
+        new: What the names of weights begin with that were not.
+
+    Raises:
+        InputError: If there is none.
+    """
+    for layer in _quantisable(network, new).values():
+        quantise(layer)
 
 
 def add(layer: nn.Module, weight: str, name: str, product: Product) -> LowRank:

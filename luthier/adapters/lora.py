@@ -54,6 +54,10 @@ class LoraSpec(Spec):
     also: Many[str] = ()
     """Layers that move whole beside them, such as `[norm_before]`. What is new in the network
     always does."""
+    keep: Literal["model", "adapter"] = "model"
+    """What the finished model holds: all weights, those of the adapter added in; or the adapter
+    alone, which takes little room, and needs `start` to stay as it is. In a folder of its own, as
+    PEFT reads it, the adapter is kept in any case."""
     name: Annotated[str, Field(pattern=f"^{NAME}$")] = DEFAULT
     """What the adapter is called: a network can have several, one of which is active."""
 

@@ -67,20 +67,28 @@ def moves(network: nn.Module) -> Moves:
     """What of `network` trains now."""
     named = dict(network.named_parameters())
     trained = sum(weight.numel() for weight in named.values() if weight.requires_grad)
-    own = sum(weight.numel() for name, weight in named.items() if not is_made(name))
-    layers = [layer for layer in network.modules() if type(layer) in PLAIN and quantised(layer)]
-    in_four_bits = sum(weight_shape(layer).numel() for layer in layers)
     sizes = {"adapter": 0, "four_bits": 0, "others": 0}
     for name, weight in named.items():
         part = "adapter" if is_added(name) else "four_bits" if is_made(name) else "others"
         sizes[part] += weight.numel() * weight.element_size()
     return Moves(
         trained=trained,
-        whole=own + in_four_bits,
+        whole=own_weights(network),
         where=_where(network),
         bytes=sizes,
-        in_four_bits=in_four_bits,
+        in_four_bits=_in_four_bits(network),
     )
+
+
+def own_weights(network: nn.Module) -> int:
+    """How many weights a network has without adapters, however they are kept."""
+    whole = sum(w.numel() for name, w in network.named_parameters() if not is_made(name))
+    return whole + _in_four_bits(network)
+
+
+def _in_four_bits(network: nn.Module) -> int:
+    layers = [layer for layer in network.modules() if type(layer) in PLAIN and quantised(layer)]
+    return sum(weight_shape(layer).numel() for layer in layers)
 
 
 def is_added(name: str) -> bool:

@@ -176,12 +176,14 @@ def _print_conversations(shown: Sequence[ShownConversation]) -> None:
 def _print_counts(design: Design, counts: Counts) -> None:
     from luthier.planner.folding import folded
 
+    some_stay = counts.total.trained != counts.total.parameters
     rows = [
         (
             "  " * row.depth + row.place,
             row.name,
             str(row.gives),
             f"{row.parameters:,}",
+            *([f"{row.trained:,}"] if some_stay else []),
             terminal.count_text(row.flops),
             terminal.bytes_text(row.activation_bytes),
         )
@@ -194,17 +196,21 @@ def _print_counts(design: Design, counts: Counts) -> None:
             "",
             "",
             f"{total.parameters:,}",
+            *([f"{total.trained:,}"] if some_stay else []),
             terminal.count_text(total.flops),
             terminal.bytes_text(total.activation_bytes),
         )
     )
-    heads = ("place", "block", "gives", "parameters", "FLOPs", "activations")
+    trained = ("trained",) if some_stay else ()
+    heads = ("place", "block", "gives", "parameters", *trained, "FLOPs", "activations")
     reads = design.network.reads
     sample = f"one sample, {reads}" + (f" of {reads.vocab:,}" if reads.vocab else "") + ", forward"
-    terminal.print_table(f"{design.name}: {sample}", heads, rows, right=(3, 4, 5))
+    terminal.print_table(f"{design.name}: {sample}", heads, rows, right=(3, 4, 5, 6))
     terminal.say(
         "A multiply-add is two FLOPs; activations are what a training step keeps of a sample."
     )
+    if design.moves is not None:
+        terminal.say(f"It {design.moves.sentence()}.")
 
 
 def _print_family(design: Design) -> None:

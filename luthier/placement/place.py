@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 import torch
@@ -14,6 +15,7 @@ from luthier.placement.device import DTYPES, DeviceName, Precision, best_device,
 from luthier.placement.onednn import opaque_start
 from luthier.placement.placed import Placed
 from luthier.placement.rewrite import flatten_in_memory_order, pool_first
+from luthier.placement.rounding import round_still
 from luthier.spec import Auto, Decision, Spec
 
 Threads = Annotated[int, Field(ge=1, le=4096)]
@@ -62,12 +64,14 @@ def decide(spec: PlacementSpec) -> tuple[Decision, ...]:
     return tuple(decisions)
 
 
-def place(network: nn.Module, spec: PlacementSpec) -> Placed:
+def place(network: nn.Module, spec: PlacementSpec, still: Collection[str] = frozenset()) -> Placed:
     """`network`, moved and rearranged in place to run fast. It computes the same function.
 
     Args:
         network: A finished network with its weights, in their canonical order.
         spec: With no `auto` left; see `decide`.
+        still: The names of weights that do not move, and are kept elsewhere: in bf16, those of
+            dense layers are rounded once.
 
     Raises:
         InputError: If the device is not there, or cannot do the precision.
@@ -92,7 +96,12 @@ def place(network: nn.Module, spec: PlacementSpec) -> Placed:
     if spec.compile:
         must_have_compiler(spec.device)
         compile_for_training(network)
-    return Placed(network=network, device=device, precision=DTYPES[spec.precision], columns=columns)
+    precision, rounded = DTYPES[spec.precision], frozenset[str]()
+    if precision != torch.float32:
+        rounded = round_still(network, set(still) - columns.keys(), precision)
+    return Placed(
+        network=network, device=device, precision=precision, columns=columns, rounded=rounded
+    )
 
 
 def _blocked(network: nn.Module, spec: PlacementSpec) -> bool:

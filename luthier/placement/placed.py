@@ -24,6 +24,8 @@ class Placed:
     """The type of the arithmetic; weights stay float32."""
     columns: Mapping[str, Tensor] = field(default_factory=dict)
     """Weight name → for each stored column, the canonical column that it holds. `(columns,)`."""
+    rounded: frozenset[str] = frozenset()
+    """The names of weights that do not move, and are kept in the type of the arithmetic."""
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which a forward pass runs."""

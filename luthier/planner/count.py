@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from luthier.adapters.moving import own_weights
 from luthier.model.blocks.parallel import Parallel
 from luthier.model.blocks.repeat import Repeat
 from luthier.model.blocks.residual import Pad, Residual
@@ -37,6 +38,9 @@ class Row:
     """How many blocks it is inside of; the rows of depth 0 sum up to the total."""
     gives: Signal
     parameters: int
+    """Without those of an adapter."""
+    trained: int
+    """Parameters that move; those of an adapter among them."""
     flops: int
     """Of a forward pass of the whole batch. A multiply-add is two; other operations are none."""
     activation_bytes: int
@@ -52,6 +56,7 @@ class Row:
             "depth": self.depth,
             "gives": {"form": self.gives.form, "shape": list(self.gives.shape)},
             "parameters": self.parameters,
+            "trained": self.trained,
             "flops": self.flops,
             "activation_bytes": self.activation_bytes,
         }
@@ -72,7 +77,7 @@ class Counts:
         """As `luthier design --json` prints it."""
         return {
             "batch": self.batch,
-            "parameters": {"total": self.total.parameters},
+            "parameters": {"total": self.total.parameters, "trained": self.total.trained},
             "rows": [row.to_json() for row in self.rows],
             "total": self.total.to_json(),
         }
@@ -99,7 +104,8 @@ class _Entry:
             module=self.module,
             depth=self.depth,
             gives=self.gives,
-            parameters=sum(parameter.numel() for parameter in self.block.parameters()),
+            parameters=own_weights(self.block),
+            trained=sum(p.numel() for p in self.block.parameters() if p.requires_grad),
             flops=self.flops * batch // rows,
             activation_bytes=self.saved_bytes * batch // rows,
         )

@@ -57,4 +57,6 @@ def _span(first: int, last: int) -> str:
 
 
 def _look(copy: Sequence[Row]) -> list[object]:
-    return [(row.place, row.name, row.gives, row.parameters, row.flops) for row in copy]
+    return [
+        (row.place, row.name, row.gives, row.parameters, row.trained, row.flops) for row in copy
+    ]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from luthier.adapters import AdapterSpec
-from luthier.adapters.attach import attach, short_targets, targets
+from luthier.adapters.attach import attach, exact, short_targets, targets
+from luthier.adapters.fingerprint import fingerprint
 from luthier.adapters.freeze import FreezeSpec, rates, thawing
 from luthier.adapters.lora import LoraSpec
 from luthier.adapters.moving import Moves, moves
 from luthier.errors import InputError, Problem, SpecError
 from luthier.model.blueprint import Network
+from luthier.recipe import Recipe
 from luthier.resolve import Resolved
 from luthier.run.directory import RunDirectory
 from luthier.run.start import Start
@@ -31,8 +32,12 @@ class Adapting:
     moves: Moves
     still: frozenset[str]
     """The names of the weights that never move."""
+    whole: frozenset[str]
+    """The names of those that move, and are no adapter's."""
+    roundable: frozenset[str]
+    """The names of weights that never move, and of which a product's precision is enough."""
     base: str
-    """The SHA-256 of these."""
+    """The SHA-256 of what does not, as the start has it."""
     rates: Rates
     """What the learning rate of each weight is multiplied by."""
     thawing: Sequence[Sequence[nn.Parameter]]
@@ -67,6 +72,18 @@ class Adapting:
             )
 
 
+def with_adapter(network: Network, recipe: Recipe, start: Start | None) -> Moves:
+    """Puts a recipe's adapter on its network, and says what moves then.
+
+    Raises:
+        InputError: If the adapter does not suit the network.
+    """
+    assert recipe.adapter is not None
+    new = _new(recipe, start)
+    attach(network, recipe.adapter, new=new, seed=recipe.training.seed)
+    return moves(network)
+
+
 def adapting(
     network: Network, resolved: Resolved, start: Start | None
 ) -> tuple[Resolved, Adapting | None]:
@@ -86,13 +103,7 @@ def adapting(
     recipe, spec = resolved.recipe, resolved.recipe.adapter
     if spec is None:
         return resolved, None
-    if start is None and recipe.model is not None:
-        message = (
-            "is put on weights that were trained before, but the recipe has no start; give start, "
-            "or leave adapter out"
-        )
-        raise SpecError([Problem(place="adapter", message=message)])
-    new = () if start is None else start.new(recipe)
+    new = _new(recipe, start)
     if isinstance(spec, LoraSpec) and spec.targets == "auto":
         found = short_targets(network, targets(network, spec, new))
         reason = "each layer of which two thin matrices are smaller than its weights"
@@ -109,6 +120,8 @@ def adapting(
         spec=spec,
         moves=moves(network),
         still=frozenset(still),
+        roundable=frozenset(still - exact(network)),
+        whole=frozenset(name for name in before if name in moving),
         base=fingerprint({name: w for name, w in before.items() if name not in moving}),
         rates=rates(network, held, new) if held else {},
         thawing=thawing(network, held, new) if held and held.thaws else (),
@@ -116,12 +129,22 @@ def adapting(
     return resolved, made
 
 
-def fingerprint(weights: Mapping[str, Tensor]) -> str:
-    """The SHA-256 of named weights: their names, types, shapes and bytes."""
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        weight = weights[name].detach()
-        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}\n".encode())
-        if weight.numel() and not weight.is_meta:
-            digest.update(weight.contiguous().view(-1).cpu().view(-1).numpy().data)
-    return digest.hexdigest()
+def _new(recipe: Recipe, start: Start | None) -> tuple[str, ...]:
+    """What the names of weights begin with that were not trained before.
+
+    Raises:
+        SpecError: If no weights were.
+    """
+    spec = recipe.adapter
+    if start is None and recipe.model is not None:
+        message = (
+            "is put on weights that were trained before, but the recipe has no start; give start, "
+            "or leave adapter out"
+        )
+        raise SpecError([Problem(place="adapter", message=message)])
+    if start is None and isinstance(spec, LoraSpec) and spec.keep == "adapter":
+        message = (
+            "got adapter, but Python code gave the network, which no run could find; wanted model"
+        )
+        raise SpecError([Problem(place="adapter.keep", message=message)])
+    return () if start is None else start.new(recipe)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from luthier.adapters.moving import Moves
 from luthier.errors import InputError
 from luthier.interop.huggingface.folder import CONFIG, is_model_folder, open_folder
 from luthier.interop.huggingface.read import plan_of
@@ -15,6 +16,7 @@ from luthier.model.blueprint import SCORES_TOKENS, LayersSpec, Network, build
 from luthier.model.families.catalogue import families, named, published
 from luthier.model.families.family import FamilySpec, Published
 from luthier.recipe import Recipe, overridden
+from luthier.run.adapting import with_adapter
 from luthier.run.assembly import assemble
 from luthier.run.reading import read
 from luthier.run.start import start_of
@@ -42,6 +44,8 @@ class Design:
     """What the family's sizes and rules said, with the reasons."""
     published: Published | None = None
     """The published model that it is, whole."""
+    moves: Moves | None = None
+    """What an adapter lets move."""
 
     def to_yaml(self) -> str:
         """The layers as a recipe holds them."""
@@ -101,7 +105,8 @@ def design_recipe(recipe: Recipe) -> Design:
         DataError: If the data cannot be read.
         ShapeError: If a block cannot read what comes before it.
     """
-    given = read(recipe, start_of(recipe))
+    start = start_of(recipe)
+    given = read(recipe, start)
     assembly = assemble(given.recipe, given.prepared)
     model, layers = given.recipe.model, assembly.blueprint.model
     assert model is not None, "an assembly with no module has a model"
@@ -112,6 +117,7 @@ def design_recipe(recipe: Recipe) -> Design:
         layers=layers,
         family=model if isinstance(model, FamilySpec) else None,
         decisions=model.decide(recipe.aim),
+        moves=None if recipe.adapter is None else with_adapter(assembly.network, recipe, start),
     )
 
 

@@ -51,6 +51,11 @@ class RunDirectory:
         return self.path / "model"
 
     @property
+    def adapter(self) -> Path:
+        """What was learned beside the weights of the start, where the run has an adapter."""
+        return self.path / "adapter"
+
+    @property
     def evaluation(self) -> Path:
         """`test.json` and `test.parquet` and so on."""
         return self.path / "evaluation"
@@ -75,6 +80,7 @@ class RunDirectory:
             self.metrics,
             self.checkpoints,
             self.model,
+            self.adapter,
             self.evaluation,
             self.report,
             self.path / "tensorboard",

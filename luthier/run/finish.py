@@ -13,6 +13,7 @@ from luthier.reports.run_report import run_report
 from luthier.reports.summary import summary
 from luthier.run.card import model_card
 from luthier.run.caveats import caveats
+from luthier.run.finished_adapter import adapter_alone, write_adapter
 from luthier.run.model_folder import write_model
 from luthier.run.report import report_data
 from luthier.run.rows import choose_split
@@ -40,9 +41,11 @@ def finish(session: Session, fitted: Fitted) -> None:
         evaluation = replace(evaluation, samples=session.samples(), notes=notes_on_it)
     write_evaluation(evaluation, directory.evaluation, split)
     directory.add_facts(_facts(session, fitted, step, split, evaluation, notes), DISK)
+    session.learner.make_whole()
+    write_adapter(session)
     write_model(
         directory.model,
-        weights=session.learner.finished(),
+        weights=None if adapter_alone(session) else session.learner.finished(),
         blueprint=session.assembly.blueprint,
         task=recipe.task,
         target=prepared.target,

@@ -1,6 +1,6 @@
 """The finished model: a folder that holds all that its use needs, and no code.
 
-model.safetensors     the weights, in canonical order
+model.safetensors     the weights, in canonical order; not where an adapter is kept alone
 network.json          the blueprint: what it reads, its layers and head
 task.json             what it does: the task, and the classes or tags that its output means
 preprocessing.json    how a picture or a text becomes its input
@@ -11,7 +11,7 @@ manifest.json         size and SHA-256 of each file
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -70,7 +70,7 @@ class FinishedModel:
 def write_model(
     path: Path,
     *,
-    weights: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor] | None,
     blueprint: Blueprint,
     task: TaskSpec,
     target: Target,
@@ -79,6 +79,8 @@ def write_model(
     files: Files,
 ) -> Folder:
     """Writes the folder `path`, whole or not at all.
+
+    Without `weights`, whoever reads it must bring them.
 
     Raises:
         StorageError: The disk refused; what was there before is whole.
@@ -94,7 +96,7 @@ def write_model(
         "head": [plain(block) for block in blueprint.head],
     }
     contents: dict[str, Content] = {
-        WEIGHTS: partial(write_tensors, weights),
+        **({} if weights is None else {WEIGHTS: partial(write_tensors, weights)}),
         "network.json": to_json(network),
         "task.json": to_json({"task": plain(task), "target": plain(target)}),
         **inputs.files(),
@@ -103,20 +105,23 @@ def write_model(
     return write_folder(path, contents, files)
 
 
-def read_model(path: Path, network: nn.Module | None = None) -> FinishedModel:
+def read_model(
+    path: Path, network: nn.Module | None = None, fill: Callable[[Network], None] | None = None
+) -> FinishedModel:
     """The model in the folder `path`, every file of it checked.
 
     Args:
         path: The folder.
         network: The module that Python code gave when it was trained; none for a network that
             the folder describes.
+        fill: Gives the network its weights, where the folder has none.
 
     Raises:
         RunError: A file of it is damaged, or of a newer luthier.
         InputError: It needs, or has no use for, the module.
     """
     try:
-        return _read(read_folder(path), network)
+        return _read(read_folder(path), network, fill)
     except DamagedError as error:
         raise _damaged(path, error) from None
 
@@ -156,7 +161,9 @@ def _blueprint(folder: Folder) -> Blueprint:
     )
 
 
-def _read(folder: Folder, module: nn.Module | None) -> FinishedModel:
+def _read(
+    folder: Folder, module: nn.Module | None, fill: Callable[[Network], None] | None
+) -> FinishedModel:
     blueprint = _blueprint(folder)
     if blueprint.model is None:
         if module is None:
@@ -170,7 +177,11 @@ def _read(folder: Folder, module: nn.Module | None) -> FinishedModel:
     else:
         network = blueprint.network()
         network.to_empty(device="cpu")
-    load_weights(network, folder.tensors(WEIGHTS), str(folder.path))
+    if WEIGHTS in folder.names:
+        load_weights(network, folder.tensors(WEIGHTS), str(folder.path))
+    else:
+        assert fill is not None, "a model without weights"
+        fill(network)
     about_task = folder.json("task.json")
     return FinishedModel(
         blueprint=blueprint,

@@ -87,6 +87,7 @@ def train(
     resolved = resolve(given.recipe, given.prepared, earlier, given.decisions)
     assembly = assemble(resolved.recipe, given.prepared, network)
     session = open_session(directory, resolved, given.prepared, assembly, start)
+    del start  # it has weights of its own
     with RunLock(directory.path):
         if overwrite:
             _clear(directory)

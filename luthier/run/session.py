@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from luthier.checkpoint.store import Store
@@ -22,6 +23,7 @@ from luthier.resolve import Resolved
 from luthier.run.adapting import Adapting, adapting
 from luthier.run.assembly import Assembly, must_learn_from_one_row, with_weights
 from luthier.run.directory import RunDirectory
+from luthier.run.source import weights_of
 from luthier.run.start import Start
 from luthier.tasks.task import Task
 from luthier.training.average import Average
@@ -62,7 +64,9 @@ class Session:
             return {}
         assert isinstance(inputs, TextInputs)
         how = SamplingSpec(max_tokens=settings.sample_tokens or SAMPLE_TOKENS, seed=settings.seed)
-        placed, prompts = for_inference(self.learner.placed), settings.samples
+        placed, prompts = self.learner.placed, settings.samples
+        if placed.device.type == "cpu":
+            placed = for_inference(placed)  # elsewhere there may be no room for a second copy
         if inputs.template is not None:
             found = Speaker(inputs).answers(placed, prompts, how)
         else:
@@ -112,7 +116,8 @@ def open_session(
         assembly = replace(assembly, blueprint=replace(blueprint, reads=reads))
     resolved, adapted = adapting(network, resolved, start)
     still = frozenset() if adapted is None else adapted.still
-    placed = place(network, recipe.placement)
+    roundable = frozenset() if adapted is None or start is None else adapted.roundable
+    placed = place(network, recipe.placement, roundable)
     loader = Loader(
         prepared.train,
         assembly.task.collate,
@@ -138,6 +143,7 @@ def open_session(
             thaw=thaw,
             average=Average(network, settings.ema_decay, still) if settings.ema_decay else None,
             still=still,
+            whole=None if recipe.start is None else partial(weights_of, recipe.start),
         ),
         loader=loader,
         total_steps=total_steps,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from luthier.errors import InputError
 from luthier.interop.gguf import is_gguf, read_gguf
 from luthier.interop.huggingface.folder import is_model_folder, is_model_name
 from luthier.interop.huggingface.read import Pretrained, read_pretrained
+from luthier.model.blueprint import Network
+from luthier.run.adapter_folder import read_adapter
 from luthier.run.directory import RUNS, RunDirectory, find_run
 from luthier.run.model_folder import FinishedModel, read_model
 from luthier.run.pretrained import finished_model, pretrained_of
@@ -62,7 +65,7 @@ def find_model(place: Path | str, network: nn.Module | None = None) -> Source:
     if not is_foreign(place):
         directory = find_run(place)
         directory.must_be_finished()
-        model = read_model(directory.model, network)
+        model = read_model(directory.model, network, partial(_with_adapter, directory))
         return Source(path=directory.path, model=model, files=directory.model, directory=directory)
     if network is not None:
         raise InputError(f"{place}: describes its own network; leave network out")
@@ -74,6 +77,17 @@ def find_model(place: Path | str, network: nn.Module | None = None) -> Source:
         files=path if path.is_dir() else None,
         foreign=foreign,
     )
+
+
+def weights_of(place: Path | str) -> dict[str, Tensor]:
+    """The weights of the model at `place`."""
+    return find_model(place).model.network.state_dict()
+
+
+def _with_adapter(directory: RunDirectory, network: Network) -> None:
+    """Gives a network the weights of what the run started from, with its adapter's added."""
+    adapter = read_adapter(directory.adapter)
+    adapter.fill(network, weights_of(adapter.base))
 
 
 def is_foreign(place: Path | str) -> bool:

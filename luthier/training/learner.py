@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from luthier.adapters.attach import merged
 from luthier.errors import InputError
 from luthier.placement.placed import Placed
+from luthier.placement.rounding import put_back
 from luthier.training.average import Average
 from luthier.training.optimizer import load_into, state_tensors
 from luthier.training.thaw import Thaw
@@ -29,6 +30,9 @@ class Learner:
     average: Average | None = None
     thaw: Thaw | None = None
     """What lets more of the weights move, later."""
+    whole: Callable[[], NamedTensors] | None = None
+    """Gives the weights that never move as the start has them: the placement may have rounded
+    them."""
     still: frozenset[str] = frozenset()
     """The names of the network's weights that never move, since an adapter moves in their place: a
     checkpoint leaves them out."""
@@ -60,9 +64,19 @@ class Learner:
             placed = {name: self._from_canonical(name, tensor) for name, tensor in named.items()}
             load_into(own[key], placed, key)
 
+    def make_whole(self) -> None:
+        """Gives the network the weights that the placement has rounded as they were, for good.
+
+        Raises:
+            RunError: If the start is no longer what it was.
+        """
+        if self.placed.rounded:
+            assert self.whole is not None, "weights were rounded that are nowhere whole"
+            put_back(self.placed.network, self.placed.rounded, self.whole())
+
     def finished(self) -> dict[str, Tensor]:
-        """The weights to use, whole and in canonical order: the averages where there are any, and
-        with what an adapter adds to them."""
+        """The weights to use, all of them and in canonical order: the averages where there are
+        any, and with what an adapter adds to them. After `make_whole`."""
         with self.finishing():
             found = merged(self.placed.network)
             if self.average is not None:

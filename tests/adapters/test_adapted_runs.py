@@ -12,9 +12,11 @@ import torch
 
 import luthier
 from luthier.checkpoint.weights import read_weights
-from luthier.errors import InputError, SpecError
+from luthier.errors import InputError, RunError, SpecError
+from luthier.interop.huggingface.write import write_pretrained
 from luthier.recipe import Recipe
 from luthier.run.check import check_recipe
+from luthier.run.source import find_model
 from luthier.training.events import Event, Saved
 
 NOUNS = ("cat", "dog", "sun", "sea", "man", "hen")
@@ -202,3 +204,56 @@ def test_a_run_of_which_something_stays(
     else:
         assert "layers.2.inner.up.weight" in moved
         assert ("layers.0.table.weight" in moved) == ("thaw_every_epochs" in adapter)
+
+
+def test_an_adapter_kept_alone_is_put_on_its_start_again(world: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    shutil.copytree(world / "masked", start)
+    adapter = {"kind": "dora", "bits": 4, "rank": 2, "also": ["layers.0.table"]}
+    given = classify(world, adapter=adapter)
+    given = Recipe.of(given.model_dump(exclude_unset=True) | {"start": str(start)})
+    whole = luthier.train(given, out=tmp_path / "whole")
+    alone = luthier.train(given.with_values({"adapter.keep": "adapter"}), out=tmp_path / "alone")
+    assert not (tmp_path / "alone" / "model" / "model.safetensors").exists()
+    ours, theirs = alone.network.state_dict(), whole.network.state_dict()
+    assert all(torch.equal(ours[name], weight) for name, weight in theirs.items())
+    assert alone.predict(["the cat saw the sea"]) == whole.predict(["the cat saw the sea"])
+    shutil.rmtree(start)
+    luthier.train(language(world, "masked", training=TRAINING | {"seed": 4}), out=start)
+    with pytest.raises(RunError, match=r"is not what the adapter .* was trained on"):
+        luthier.load(tmp_path / "alone")
+    assert luthier.load(tmp_path / "whole").predict(["the cat"])
+
+
+def test_the_adapter_of_a_run_is_read_by_peft(world: Path, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    transformers = pytest.importorskip("transformers")
+    first = language(world).with_values(
+        {"model": {"kind": "llama", "width": 16, "depth": 2, "heads": 2}}
+    )
+    luthier.train(first, out=tmp_path / "start")
+    given = language(world, start=str(tmp_path / "start"), adapter=ADAPTER | {"kind": "rslora"})
+    run = luthier.train(given, out=tmp_path / "run")
+    write_pretrained(find_model(tmp_path / "start").pretrained(), tmp_path / "folder")
+    base = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "folder")
+    tokens = torch.randint(
+        base.config.vocab_size, (3, 9), generator=torch.Generator().manual_seed(1)
+    )
+    with torch.no_grad():
+        before = base(tokens).logits
+        theirs = peft.PeftModel.from_pretrained(base, tmp_path / "run" / "adapter").eval()
+        ours = run.network.eval()(tokens)
+        torch.testing.assert_close(theirs(tokens).logits, ours, rtol=1e-4, atol=1e-4)
+        assert (before - ours).abs().max() > 1e-3
+
+
+def test_in_bf16_the_finished_model_has_the_start_s_own_weights(
+    world: Path, tmp_path: Path
+) -> None:
+    placement = {"threads": 1, "precision": "bf16"}
+    given = language(world, start=str(world / "start"), adapter=ADAPTER, placement=placement)
+    luthier.train(given, out=tmp_path / "run")
+    before, after = weights(world / "start"), weights(tmp_path / "run")
+    assert all(weight.dtype == torch.float32 for weight in after.values())
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"layers.1.inner.query.weight", "layers.2.inner.up.weight"}

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from luthier.adapters import FreezeSpec, LoraSpec
+from luthier.adapters.attach import attach
 from luthier.model.blocks.dense import DenseSpec
 from luthier.model.blueprint import LayersSpec, Network, build
 from luthier.model.initialize import InitializeSpec, materialize
@@ -200,6 +202,22 @@ def test_as_json() -> None:
         "depth": 0,
         "gives": {"form": "image", "shape": [32, 13, 13]},
         "parameters": 0,
+        "trained": 0,
         "flops": 0,
         "activation_bytes": 2 * 8 * 32 * 13 * 13,
     }
+
+
+def test_what_an_adapter_adds_and_what_stays() -> None:
+    spec = LayersSpec(layers=(DenseSpec(width=32), DenseSpec(width=64)), head="none")
+    net = build(spec, Signal.of((64,)))
+    plain = count(net).total
+    assert plain.trained == plain.parameters
+    attach(net, LoraSpec(kind="qlora", rank=4, targets=("layers.0.linear",)))
+    first, second = count(net).rows
+    assert (first.parameters, first.trained) == (64 * 32 + 32, 4 * (64 + 32))
+    assert (second.parameters, second.trained) == (32 * 64 + 64, 0)
+    assert count(net).total.parameters == plain.parameters
+    assert first.flops == 2 * (64 * 32 + 4 * (64 + 32))
+    held = attach(build(spec, Signal.of((64,))), FreezeSpec(first=1))
+    assert count(held).total.trained == 32 * 64 + 64
