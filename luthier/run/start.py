@@ -89,9 +89,12 @@ class Start:
             made.append(Decision(place="data.first", value=framed, reason=_framing(framed)))
         made += self._template(recipe)
         if recipe.model is None:
+            model = self._model(recipe)
             what = "layers, neck and head" if goes_on else "layers"
-            value = plain(self._model(with_head=goes_on))
-            made.append(Decision(place="model", value=value, reason=f"the {what} that start has"))
+            reason = f"the {what} that start has"
+            if model.neck and not goes_on:
+                reason += ", and a new neck as its family has it for this task"
+            made.append(Decision(place="model", value=plain(model), reason=reason))
         return tuple(made)
 
     def _vocab(self) -> dict[str, int]:
@@ -144,12 +147,15 @@ class Start:
             return False
         return before.objective == now.objective
 
-    def _model(self, *, with_head: bool) -> LayersSpec:
-        """The layers; with the neck and the head, where these go on too."""
-        model = self.model.blueprint.model
+    def _model(self, recipe: Recipe) -> LayersSpec:
+        """The layers; with the neck and the head, where these go on too, or a new neck that the
+        family of a pretrained network has for what the recipe learns."""
+        model, foreign = self.model.blueprint.model, self.source.foreign
         assert model is not None, "a model without layers is read with its module only"
-        if with_head:
+        if self._goes_on(recipe):
             return model.model_copy(update={"layers": self._layers()})
+        if foreign is not None and recipe.aim in foreign.designs:
+            return foreign.designs[recipe.aim].model_copy(update={"layers": self._layers()})
         return LayersSpec(layers=self._layers(), initialize=model.initialize)
 
     def _layers(self) -> tuple[Block, ...]:

@@ -25,8 +25,8 @@ FAMILIES: tuple[Family, ...] = (
     GEMMA_3,
     PHI_3,
     GPT_2,
-    BERT,
     ROBERTA,
+    BERT,
     DISTILBERT,
     MODERNBERT,
 )

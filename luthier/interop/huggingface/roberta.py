@@ -65,6 +65,9 @@ def _config(network: Network) -> Mapping[str, Any]:
             f"the token of padding: got {network.padding}, wanted {PADDING}, from which positions "
             "count there"
         )
+    if sizes.types != 1:
+        # Else a BERT with such a token of padding would be one.
+        raise InputError(f"tokens: types: got {sizes.types}, wanted 1")
     return {
         **bert_config(sizes, network),
         "max_position_embeddings": sizes.positions + PLACES_BEFORE,
