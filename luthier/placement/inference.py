@@ -46,9 +46,10 @@ def for_inference(placed: Placed, weights: Weights | Auto = "auto") -> Placed:
     """The network for inference; `placed` stays as it is, and can go on learning.
 
     It computes what `placed` does, up to the rounding of sums. With int8, the weights of linear
-    layers are rounded to 8 bits, with a scale for each output; those of an adapter are added
-    first. Norms, tables of tokens, GRUs, the routers of experts and the layers of modules that are
-    not luthier's keep the weights that they have, which both networks share.
+    layers are rounded to 8 bits, with a scale for each output. What an adapter learned is added
+    first; weights that it keeps in four bits stay so. Norms, tables of tokens, GRUs, the routers of
+    experts and the layers of modules that are not luthier's keep the weights that they have, which
+    both networks share.
 
     Args:
         placed: A network where it runs.
@@ -125,7 +126,7 @@ class _Rewriter:
     def _copied(self, module: nn.Module) -> nn.Module:
         if isinstance(module, Unembed):
             return _Scores(module, self._fixed(module.weight, module.added))
-        if isinstance(module, Mlp):
+        if isinstance(module, Mlp) and _whole(module):
             return self._mlp(module)
         own = copy.copy(module)
         own._parameters = dict(module._parameters)
@@ -139,17 +140,18 @@ class _Rewriter:
         for name, layer in self._others(module).items():
             setattr(own, name, layer)
         if isinstance(own, Attention) and FixedAttention.usable(own, self.device):
-            return FixedAttention(own)
+            return own if own.joined is None else FixedAttention(own)
         return FixedSublayer(own) if isinstance(own, Sublayer) else own
 
     def _others(self, module: nn.Module) -> dict[str, nn.Module]:
         """What takes the place of a module's layers, by name."""
         match module:
-            case Attention():
+            case Attention() if _whole(module):
                 qkv = joined((module.query, module.key, module.value))
                 return {"joined": self._fixed(*qkv), "out": self._of(module.out)}
-            case CrossAttention() | Dense() | LinearRecurrence():
-                linear = {n: m for n, m in module.named_children() if isinstance(m, nn.Linear)}
+            case Attention() | CrossAttention() | Dense() | LinearRecurrence() | Mlp():
+                children = module._modules.items()
+                linear = {n: m for n, m in children if isinstance(m, nn.Linear) and _whole(m)}
                 return {name: self._of(layer) for name, layer in linear.items()}
             case Conv() if type(module.conv) in (nn.Conv2d, TimeConv):
                 return self._rounded("conv", module.conv)
@@ -208,6 +210,13 @@ class _Scores(nn.Module):
         """The scores."""
         scores: Tensor = self.capped(self.product(x_BTD))
         return scores
+
+
+def _whole(module: nn.Module) -> bool:
+    """Whether the weights of its linear layers are there as they are: an adapter may keep them in
+    four bits, which must not become more."""
+    linear = (layer for layer in module.modules() if isinstance(layer, nn.Linear))
+    return all(layer._parameters.get("weight") is not None for layer in linear)
 
 
 def _curve(activation: nn.Module) -> Curve:

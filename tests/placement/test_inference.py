@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from luthier.adapters.attach import attach
 from luthier.adapters.lora import LoraSpec, LowRank
+from luthier.adapters.nf4 import Nf4
 from luthier.data.target import Documents
 from luthier.errors import InputError
 from luthier.model.blueprint import LayersSpec, Network, build
@@ -219,6 +220,16 @@ def test_an_adapter_is_added_to_the_weights() -> None:
     right = whole(placed, x)
     assert off(right, plain) > 0.01
     torch.testing.assert_close(whole(for_inference(placed), x), right, rtol=1e-10, atol=1e-10)
+
+
+def test_weights_in_four_bits_stay_so() -> None:
+    placed, x = placed_of("llama"), tokens()
+    attach(placed.network, LoraSpec(rank=2, bits=4, targets=("*.query", "*.up")))
+    own = sum(isinstance(module, Nf4) for module in placed.network.modules())
+    ready = for_inference(placed)
+    assert sum(isinstance(module, Nf4) for module in ready.network.modules()) == own > 0
+    assert not any(isinstance(m, FixedMlp | FixedAttention) for m in ready.network.modules())
+    torch.testing.assert_close(whole(ready, x), whole(placed, x), rtol=1e-4, atol=1e-4)
 
 
 def test_a_compiled_network_too() -> None:
