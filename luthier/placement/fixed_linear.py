@@ -88,6 +88,8 @@ class PackedLinear(nn.Module):
     ) -> None:
         super().__init__()
         self.dtype = dtype
+        # Looked up here: a torch without oneDNN does not know it.
+        self.product = torch.ops.mkldnn._linear_pointwise.default
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight_ED.to(dtype).contiguous())
         self.bias_E = None if bias_E is None else bias_E.to(dtype)
         self.operation, self.algorithm = _POINTWISE[curve]
@@ -103,13 +105,10 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The product, activated."""
-        y: Tensor = _PACKED_PRODUCT(
+        y: Tensor = self.product(
             x.to(self.dtype), self.packed, self.bias_E, self.operation, [], self.algorithm
         )
         return y
-
-
-_PACKED_PRODUCT = torch.ops.mkldnn._linear_pointwise.default
 
 
 class HalfLinear(nn.Module):
@@ -131,6 +130,8 @@ class HalfLinear(nn.Module):
         super().__init__()
         self.many = PackedLinear(weight_ED, bias_E, torch.bfloat16, curve)
         own_E = None if bias_E is None else bias_E.detach().float()
+        # The operation itself: what torch looks for before it takes a third as long as it.
+        self.product = torch.ops.quantized.linear_dynamic_fp16.default._op
         self.few = torch.ops.quantized.linear_prepack_fp16(weight_ED.detach().float(), own_E)
         self.most = FEW_ROWS_OF_HALVES * weight_ED.shape[1]
         self.curve = _CURVES[curve]
@@ -148,12 +149,10 @@ class HalfLinear(nn.Module):
         if x.numel() > self.most:
             y: Tensor = self.many(x)
             return y
-        y = _HALF_PRODUCT(x.float(), self.few)
+        y = self.product(x.float(), self.few)
         return y if self.curve is None else self.curve(y)
 
 
-# The operation itself: what torch looks for before it takes longer than a third of it.
-_HALF_PRODUCT = torch.ops.quantized.linear_dynamic_fp16.default._op
 _CURVES: dict[Curve, Callable[[Tensor], Tensor] | None] = {
     "none": None,
     "relu": torch.relu,

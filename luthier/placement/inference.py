@@ -81,7 +81,7 @@ class Readied:
 
     def __init__(self, placed: Placed) -> None:
         self._placed = placed
-        self._made: dict[str, tuple[Placed, list[int]]] = {}
+        self._made: dict[str, tuple[Placed, list[tuple[int, int]]]] = {}
 
     def with_weights(self, weights: Weights | Auto) -> Placed:
         """The network with its weights kept so.
@@ -90,7 +90,9 @@ class Readied:
             InputError: If there is no such kind, or the device has no such arithmetic.
         """
         network = self._placed.network
-        versions = [t._version for t in (*network.parameters(), *network.buffers())]
+        tensors = (*network.parameters(), *network.buffers())
+        # Tensors of torch's inference mode have no version, and cannot be changed outside of it.
+        versions = [(id(t), 0 if t.is_inference() else t._version) for t in tensors]
         made, then = self._made.get(weights, (None, []))
         if made is None or versions != then:
             made = for_inference(self._placed, weights)
