@@ -18,7 +18,7 @@ from luthier.errors import InputError, Problem, SpecError, nearest
 from luthier.model.blueprint import Aim
 from luthier.model.families import ModelSpec
 from luthier.placement.place import PlacementSpec
-from luthier.spec import Spec, parse, plain
+from luthier.spec import Many, Spec, parse, plain
 from luthier.tasks import TaskSpec
 from luthier.training.optimizer import AdamSpec, OptimizerSpec
 from luthier.training.schedule import ConstantSpec, ScheduleSpec
@@ -44,6 +44,9 @@ class Recipe(Spec):
     start: str | None = None
     """A finished run whose layers, with their weights, and tokenizer this one starts from. The
     head is new, but where both learn a language with the same objective: there it goes on."""
+    new_tokens: Many[str] = ()
+    """Tokens that the tokenizer of `start` gets, such as `["<tool>", "</tool>"]`. Their vectors
+    begin as the mean of the others, and learn, with an adapter too."""
     adapter: AdapterSpec | None = None
     """Which weights move of what `start` gives: those of a small adapter, with
     `{kind: lora, rank: 16}`. Left out, all do. What is new, as a head for other classes, always
@@ -64,6 +67,15 @@ class Recipe(Spec):
                 f"name: got {shown(self.name)}; "
                 'wanted up to 64 letters, digits, ".", "_" or "-", '
                 "the first a letter or a digit"
+            )
+        if self.new_tokens and self.start is None:
+            raise ValueError("new_tokens: are added to those of a start; give start")
+        if len(set(self.new_tokens)) < len(self.new_tokens) or not all(
+            token.strip() == token != "" for token in self.new_tokens
+        ):
+            raise ValueError(
+                f"new_tokens: got {shown(list(self.new_tokens))}; wanted each once, with something "
+                "in it, and without spaces around it"
             )
         return self
 

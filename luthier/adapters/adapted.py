@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from luthier.adapters.lora import LowRank
+from luthier.adapters.new_rows import NewRows
 from luthier.adapters.nf4 import Nf4, linear
 from luthier.model.blocks.conv import TimeConv
 from luthier.model.blocks.recurrent import Lstm
@@ -28,6 +29,8 @@ ADAPTERS = "adapters"
 """The attribute of a layer that holds its adapters: by adapter, then by weight."""
 ACTIVE = "active"
 """The attribute that names the one that is used; None for none."""
+ROWS = "rows"
+"""The key of the rows of new tokens, among what an adapter brings to a layer."""
 NF4 = "nf4"
 """The attribute of a layer that holds its weight in four bits."""
 
@@ -81,10 +84,24 @@ def active(layer: nn.Module, name: str = "weight") -> LowRank | None:
     return low
 
 
+def active_rows(layer: nn.Module) -> NewRows | None:
+    """The rows of new tokens that the active adapter brings; None where it brings none."""
+    chosen = layer.__dict__[ACTIVE]
+    adapters = layer._modules[ADAPTERS]
+    assert isinstance(adapters, nn.ModuleDict)
+    if chosen is None or chosen not in adapters:
+        return None
+    rows = adapters[chosen]._modules.get(ROWS)
+    assert rows is None or isinstance(rows, NewRows)
+    return rows
+
+
 def effective(layer: nn.Module, name: str = "weight") -> Tensor:
     """The weight as the network uses it."""
-    weight, low = base_weight(layer, name), active(layer, name)
-    return weight if low is None else low.applied(weight)
+    weight, low, rows = base_weight(layer, name), active(layer, name), active_rows(layer)
+    if low is not None:
+        weight = low.applied(weight)
+    return weight if rows is None else rows.applied(weight)
 
 
 class AdaptedLinear(nn.Linear):
@@ -94,6 +111,10 @@ class AdaptedLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(…, D)` to `(…, E)`."""
+        y, rows = self._adapted(x), active_rows(self)
+        return y if rows is None else rows.scored(x, self.bias, y)
+
+    def _adapted(self, x: Tensor) -> Tensor:
         low = active(self)
         if low is None:
             return self._own(x, self.bias)
@@ -125,13 +146,13 @@ class AdaptedEmbedding(nn.Embedding):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """`(…)` whole numbers to `(…, D)`."""
-        low, weight = active(self), base_weight(self)
+        low, rows, weight = active(self), active_rows(self), base_weight(self)
         y = F.embedding(tokens, weight, self.padding_idx)
-        if low is None:
-            return y
-        y = y + low.scale * (F.embedding(tokens, low.up) @ low.down).to(y.dtype)
-        factor = low.factor(weight)
-        return y if factor is None else y * factor
+        if low is not None:
+            y = y + low.scale * (F.embedding(tokens, low.up) @ low.down).to(y.dtype)
+            factor = low.factor(weight)
+            y = y if factor is None else y * factor
+        return y if rows is None else rows.looked_up(tokens, y)
 
 
 def _convolved(self: Any, x: Tensor) -> Tensor:

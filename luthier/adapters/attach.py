@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import torch
@@ -11,35 +11,38 @@ from torch import Tensor, nn
 from luthier.adapters import AdapterSpec
 from luthier.adapters.adapted import (
     ACTIVE,
-    ADAPTED,
     ADAPTERS,
     PLAIN,
-    RECURRENT,
+    ROWS,
     adapt,
     base_weight,
     effective,
     is_made,
     quantise,
-    quantised,
     restore,
     set_weight,
     weight_names,
-    weight_shape,
 )
 from luthier.adapters.bias import BiasSpec, only_biases
 from luthier.adapters.freeze import FreezeSpec, freeze
-from luthier.adapters.lora import LoraSpec, LowRank, Product
-from luthier.adapters.matching import matches, matching
+from luthier.adapters.lora import DEFAULT, LoraSpec, LowRank, Product
+from luthier.adapters.new_rows import NewRows, Span
 from luthier.adapters.still import keep_still, let_move
+from luthier.adapters.targets import also_whole, quantisable, targets
 from luthier.errors import InputError, nearest
+from luthier.model.blocks.tokens import Tokens
+from luthier.model.blocks.unembed import Unembed
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
-HEAD = "head."
-"""What the names of a network's head begin with: auto leaves it alone."""
 
 
 def attach(
-    network: AnyModule, spec: AdapterSpec, *, new: Sequence[str] = (), seed: int = 0
+    network: AnyModule,
+    spec: AdapterSpec,
+    *,
+    new: Sequence[str] = (),
+    tokens: Span | None = None,
+    seed: int = 0,
 ) -> AnyModule:
     """Puts an adapter on a network, or holds some of it, and lets nothing else move.
 
@@ -51,6 +54,8 @@ def attach(
         spec: The adapter.
         new: What the names of weights begin with that were not trained before, as those of a new
             head: they move, and no adapter is put on them.
+        tokens: The numbers of new tokens: their vectors move, in the table and in a head that goes
+            on.
         seed: Of what the adapter begins with.
 
     Raises:
@@ -70,15 +75,21 @@ def attach(
             freeze(network, spec, new)
         case BiasSpec():
             only_biases(network, new)
+    if tokens is not None:
+        name = spec.name if isinstance(spec, LoraSpec) else DEFAULT
+        for layer in _of_tokens(network, new):
+            add_rows(layer, name, tokens)
+        if name in names(network):
+            activate(network, name)
     keep_still(network)
     return network
 
 
 def _attach_low_rank(network: nn.Module, spec: LoraSpec, new: Sequence[str], seed: int) -> None:
     layers = targets(network, spec, new)
-    also = _also(network, spec.also)
+    also = also_whole(network, spec.also)
     _must_be_new(network, spec.name)
-    dense = _quantisable(network, new) if spec.quantises else {}
+    dense = quantisable(network, new) if spec.quantises else {}
     network.requires_grad_(False)
     for layer in dense.values():
         quantise(layer)
@@ -93,13 +104,14 @@ def _attach_low_rank(network: nn.Module, spec: LoraSpec, new: Sequence[str], see
 
 
 def exact(network: nn.Module) -> set[str]:
-    """The names of weights whose lengths an adapter has learned others for (DoRA): rounded, they
-    would have other lengths."""
+    """The names of weights that should not be rounded: an adapter has learned other lengths for
+    them (DoRA), or has rows of new tokens among theirs."""
     found = set()
     for name, layer in adapted(network).items():
         for own in weight_names(layer):
             lows = [low_rank(layer, adapter, own) for adapter in _adapters(layer)]
-            if any(low is not None and low.magnitude is not None for low in lows):
+            has_rows = any(ROWS in parts._modules for parts in _adapters(layer).values())
+            if has_rows or any(low is not None and low.magnitude is not None for low in lows):
                 found.add(f"{name}.{own}")
     return found
 
@@ -114,7 +126,7 @@ def quantise_dense(network: nn.Module, new: Sequence[str] = ()) -> None:
     Raises:
         InputError: If there is none.
     """
-    for layer in _quantisable(network, new).values():
+    for layer in quantisable(network, new).values():
         quantise(layer)
 
 
@@ -131,54 +143,29 @@ def add(layer: nn.Module, weight: str, name: str, product: Product) -> LowRank:
     return low
 
 
-def targets(network: nn.Module, spec: LoraSpec, new: Sequence[str] = ()) -> dict[str, nn.Module]:
-    """The layers that an adapter goes to, by name.
+def add_rows(layer: nn.Module, name: str, span: Span) -> NewRows:
+    """Has the adapter `name` bring rows of new tokens to a table or a head, not active yet."""
+    adapt(layer)
+    adapters = _adapters(layer)
+    if name not in adapters:
+        adapters[name] = nn.ModuleDict()
+    rows = NewRows(base_weight(layer), span)
+    adapters[name].add_module(ROWS, rows)
+    return rows
 
-    Raises:
-        InputError: If there are none, or one cannot have an adapter.
-    """
-    layers = {
-        name: module
-        for name, module in network.named_modules(remove_duplicate=True)
-        if name and ADAPTERS not in name.split(".")
-    }
-    if spec.targets == "auto":
-        found = {
-            name: layer
-            for name, layer in layers.items()
-            if not name.startswith((HEAD, *new)) and _suits(layer, spec.rank)
-        }
-        if not found:
-            raise InputError(
-                f"adapter.targets: auto finds no layer of which a part of rank {spec.rank} is "
-                "smaller than its weights; lower adapter.rank, or leave adapter out"
-            )
-    else:
-        adaptable = [name for name, layer in layers.items() if _plain(layer) in ADAPTED]
-        named = matching(layers, spec.targets, place="adapter.targets", what="layer")
-        found = {name: layers[name] for name in named if name in adaptable}
-        for pattern in spec.targets:
-            meant = matching(layers, (pattern,), place="adapter.targets", what="layer")
-            if not any(name in found for name in meant):
-                raise _cannot(pattern, layers[meant[0]], adaptable)
-    _must_fit(network, found, spec)
+
+def _of_tokens(network: nn.Module, new: Sequence[str]) -> list[nn.Module]:
+    """The layers that have a row for each token, and do not move whole."""
+    found: list[nn.Module] = []
+    for name, module in network.named_modules():
+        layer = None
+        if isinstance(module, Tokens):
+            layer = module.table
+        elif isinstance(module, Unembed) and not f"{name}.".startswith(tuple(new)):
+            layer = module.linear
+        if layer is not None and not base_weight(layer).requires_grad:
+            found.append(layer)
     return found
-
-
-def short_targets(network: nn.Module, layers: Iterable[str]) -> list[str]:
-    """Patterns that mean just these layers: `query`, else `layers.*.query`, else each name."""
-    layers = list(layers)
-    last = {name.rpartition(".")[2] for name in layers}
-    between = {f"{name.partition('.')[0]}.*.{name.rpartition('.')[2]}" for name in layers}
-    for patterns in (sorted(last), sorted(between)):
-        meant = {
-            name
-            for name, layer in network.named_modules()
-            if _plain(layer) in ADAPTED and any(matches(name, pattern) for pattern in patterns)
-        }
-        if meant == set(layers):
-            return patterns
-    return layers
 
 
 def activate(network: nn.Module, name: str | None) -> None:
@@ -251,70 +238,6 @@ def _adapters(layer: nn.Module) -> nn.ModuleDict:
     return found
 
 
-def _plain(layer: nn.Module) -> type[nn.Module]:
-    return PLAIN.get(type(layer), type(layer))
-
-
-def _suits(layer: nn.Module, rank: int) -> bool:
-    """Whether auto takes a layer."""
-    if _plain(layer) not in ADAPTED or isinstance(layer, nn.Embedding):
-        return False
-    sizes = [weight_shape(layer, own) for own in weight_names(layer)]
-    return all(rank * (shape[0] + shape[1:].numel()) < shape.numel() for shape in sizes)
-
-
-def _quantisable(network: nn.Module, new: Sequence[str]) -> dict[str, nn.Module]:
-    """The layers to be kept in four bits: each dense one that was trained, but for the head.
-
-    Raises:
-        InputError: If there is none.
-    """
-    shared = _users(network)
-    found = {
-        name: layer
-        for name, layer in network.named_modules()
-        if _plain(layer) is nn.Linear
-        and not name.startswith((HEAD, *new))
-        and ADAPTERS not in name.split(".")
-        and (quantised(layer) or len(shared[id(layer._parameters["weight"])]) == 1)
-    }
-    if not found:
-        raise InputError(
-            "adapter.bits: got 4, but the network has no dense layer to keep in four bits; leave "
-            "it out"
-        )
-    return {name: layer for name, layer in found.items() if quantised(layer) is None}
-
-
-def _users(network: nn.Module) -> dict[int, list[str]]:
-    """The modules that have a parameter, by its id."""
-    users: dict[int, list[str]] = {}
-    for name, module in network.named_modules():
-        for weight in module.parameters(recurse=False):
-            users.setdefault(id(weight), []).append(name)
-    return users
-
-
-def _also(network: nn.Module, patterns: Sequence[str]) -> set[str]:
-    """The weights of layers that move whole."""
-    modules = dict(network.named_modules())
-    meant = matching(
-        [name for name in modules if name and ADAPTERS not in name.split(".")],
-        patterns,
-        place="adapter.also",
-        what="layer",
-    )
-    found = {
-        f"{name}.{own}"
-        for name in meant
-        for own, _ in modules[name].named_parameters()
-        if ADAPTERS not in own.split(".")
-    }
-    if patterns and not found:
-        raise InputError(f"adapter.also: {', '.join(patterns)} have no weights; leave them out")
-    return found
-
-
 def _must_be_new(network: nn.Module, name: str) -> None:
     if name in names(network):
         raise InputError(
@@ -325,31 +248,3 @@ def _must_be_new(network: nn.Module, name: str) -> None:
 def _must_exist(network: nn.Module, name: str | None) -> None:
     if name is not None and name not in names(network):
         raise InputError(f"no adapter is called {name}{nearest(name, names(network))}")
-
-
-def _must_fit(network: nn.Module, found: dict[str, nn.Module], spec: LoraSpec) -> None:
-    users = _users(network)
-    for name, layer in found.items():
-        for own in weight_names(layer):
-            weight = layer._parameters[own]  # none where it is in four bits, its own alone
-            shared = [user for user in users.get(id(weight), ()) if user != name]
-            if shared:
-                raise InputError(
-                    f"adapter.targets: the weights of {name} are those of {shared[0]} too, which "
-                    "would not see the adapter; leave it out of the targets"
-                )
-        if isinstance(layer, RECURRENT) and spec.dropout:
-            raise InputError(
-                f"adapter.dropout: got {spec.dropout}, but {name} is a recurrent layer, whose "
-                "adapter reads nothing by itself that could be left out; leave dropout out, or "
-                "that layer out of the targets"
-            )
-
-
-def _cannot(pattern: str, layer: nn.Module, adaptable: Sequence[str]) -> InputError:
-    kinds = ", ".join(sorted({kind.__name__ for kind in ADAPTED}))
-    short = sorted({name.rpartition(".")[2] for name in adaptable})
-    return InputError(
-        f'adapter.targets: "{pattern}" is a {type(layer).__name__}, which can have no adapter; '
-        f"wanted one of {kinds}: {', '.join(short) or 'there is none'}"
-    )

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from luthier.adapters.attach import merge, quantise_dense
 from luthier.adapters.fingerprint import fingerprint
+from luthier.adapters.new_rows import Span, grow
 from luthier.checkpoint.folder import read_folder
 from luthier.checkpoint.manifest import DamagedError
 from luthier.errors import InputError, RunError
@@ -46,6 +47,8 @@ class AdapterFolder:
     classes: tuple[str, ...]
     whole: frozenset[str]
     """The names of our weights that moved beside it."""
+    tokens: Span | None
+    """The numbers of new tokens."""
     bits: int | None
     config: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
@@ -62,6 +65,8 @@ class AdapterFolder:
             RunError: If the base is not what the adapter was trained on.
         """
         own = network.state_dict()
+        if self.tokens is not None:
+            base = {**base, **grow(own, base, self.tokens)}
         moved = {name.rpartition(".")[0] for name in self.whole}
         for name in sorted(own):
             if name.rpartition(".")[0] in moved:
@@ -106,6 +111,7 @@ def read_adapter(path: Path) -> AdapterFolder:
             aim=about["aim"],
             classes=tuple(about["classes"]),
             whole=frozenset(about["whole"]),
+            tokens=None if about["tokens"] is None else Span(*about["tokens"]),
             bits=about["bits"],
             config=folder.json(CONFIG),
             tensors=folder.tensors(WEIGHTS),

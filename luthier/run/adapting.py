@@ -9,11 +9,13 @@ from typing import Any
 from torch import nn
 
 from luthier.adapters import AdapterSpec
-from luthier.adapters.attach import attach, exact, short_targets, targets
+from luthier.adapters.attach import attach, exact
 from luthier.adapters.fingerprint import fingerprint
 from luthier.adapters.freeze import FreezeSpec, rates, thawing
 from luthier.adapters.lora import LoraSpec
 from luthier.adapters.moving import Moves, moves
+from luthier.adapters.new_rows import Span
+from luthier.adapters.targets import short_targets, targets
 from luthier.errors import InputError, Problem, SpecError
 from luthier.model.blueprint import Network
 from luthier.recipe import Recipe
@@ -43,6 +45,8 @@ class Adapting:
     thawing: Sequence[Sequence[nn.Parameter]]
     """The weights of the layers that stay at first only, in the order in which they are freed."""
     spec: AdapterSpec
+    tokens: Span | None
+    """The numbers of the recipe's new tokens."""
 
     def thaw(self, network: nn.Module, steps_per_epoch: int) -> Thaw | None:
         """What frees them; none where nothing does."""
@@ -80,7 +84,8 @@ def with_adapter(network: Network, recipe: Recipe, start: Start | None) -> Moves
     """
     assert recipe.adapter is not None
     new = _new(recipe, start)
-    attach(network, recipe.adapter, new=new, seed=recipe.training.seed)
+    tokens = None if start is None else start.tokens(recipe)
+    attach(network, recipe.adapter, new=new, tokens=tokens, seed=recipe.training.seed)
     return moves(network)
 
 
@@ -112,12 +117,14 @@ def adapting(
         )
         spec = spec.model_copy(update={"targets": tuple(found)})
     before = dict(network.named_parameters())
-    attach(network, spec, new=new, seed=recipe.training.seed)
+    tokens = None if start is None else start.tokens(recipe)
+    attach(network, spec, new=new, tokens=tokens, seed=recipe.training.seed)
     still = {name for name, weight in network.named_parameters() if not weight.requires_grad}
     moving = network.state_dict().keys() - still
     held = spec if isinstance(spec, FreezeSpec) else None
     made = Adapting(
         spec=spec,
+        tokens=tokens,
         moves=moves(network),
         still=frozenset(still),
         roundable=frozenset(still - exact(network)),

@@ -52,15 +52,17 @@ def write_adapter(session: Session) -> None:
                 "base_model_name_or_path": recipe.start,
             },
         )
-        tensors = {name: tensor.clone() for name, tensor in found.tensors.items()}
+        kept = {name: tensor.clone() for name, tensor in found.tensors.items()}
+    tokens = adapted.tokens
     about = {
         "format": FORMAT,
         "base": recipe.start,
         "sha256": adapted.base,
         "aim": recipe.aim,
         "classes": list(classes),
+        "tokens": None if tokens is None else [tokens.first, tokens.count],
         "whole": sorted(adapted.whole),
         "bits": 4 if adapted.spec.quantises else None,
     }
-    contents = {**PeftAdapter(found.config, tensors).contents(), ABOUT: to_json(about)}
+    contents = {**PeftAdapter(found.config, kept).contents(), ABOUT: to_json(about)}
     write_folder(session.directory.adapter, contents, DISK)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from luthier.adapters.new_rows import Span, grow
 from luthier.data.chat.chat import ChatSpec
 from luthier.data.images import ImagesSpec
 from luthier.data.text.inputs import TextInputs
 from luthier.data.text.labelled import LabelledSpec
-from luthier.errors import InputError, Problem, SpecError
+from luthier.errors import DataError, InputError, Problem, SpecError
 from luthier.model.blocks import Block
 from luthier.model.blocks.tokens import TokensSpec
+from luthier.model.blocks.transformers import TransformersSpec
 from luthier.model.blueprint import LayersSpec, Network
 from luthier.recipe import Recipe
 from luthier.run.model_folder import FinishedModel
@@ -58,6 +61,7 @@ class Start:
         Raises:
             SpecError: If the recipe settles the same in another way.
         """
+        self.tokens(recipe)  # that they can be added is known before anything is read
         path = os.path.abspath(self.path)
         goes_on = self._goes_on(recipe)
         taken = (
@@ -73,7 +77,7 @@ class Start:
                 f"the kind {recipe.data.kind} is not; take another start, or other data"
             )
         if tokenizer.exists():
-            value = {"kind": "file", "path": os.path.abspath(tokenizer), **self._vocab()}
+            value = {"kind": "file", "path": os.path.abspath(tokenizer), **self._vocab(recipe)}
             if given.get("tokenizer", "auto") not in ("auto", value):
                 message = (
                     f"got {given['tokenizer']}, but {self.path} has a tokenizer that its "
@@ -88,6 +92,13 @@ class Start:
             framed = self.model.inputs.form.framed
             made.append(Decision(place="data.first", value=framed, reason=_framing(framed)))
         made += self._template(recipe)
+        if (block := wrapper(recipe)) is not None and block.config == "auto":
+            own = next(iter(self._layers()))
+            assert isinstance(own, TransformersSpec), "start_of reads it so"
+            config = Decision(
+                place="model.layers.0.config", value=own.config, reason="the one that start has"
+            )
+            made.append(config)
         if recipe.model is None:
             model = self._model(recipe)
             what = "layers, neck and head" if goes_on else "layers"
@@ -97,11 +108,35 @@ class Start:
             made.append(Decision(place="model", value=plain(model), reason=reason))
         return tuple(made)
 
-    def _vocab(self) -> dict[str, int]:
-        """The tokens that its network has vectors for, where the tokenizer has fewer."""
+    def _vocab(self, recipe: Recipe) -> dict[str, Any]:
+        """The tokens that its network has vectors for, where the tokenizer has fewer, and those
+        that are new."""
         inputs, vocab = self.model.inputs, self.model.blueprint.reads.vocab
         assert isinstance(inputs, TextInputs), "a network that reads tokens"
-        return {} if inputs.tokenizer.own_size == vocab else {"vocab": vocab}
+        added: dict[str, Any] = {"added": list(recipe.new_tokens)} if recipe.new_tokens else {}
+        size = inputs.tokenizer.own_size + len(recipe.new_tokens)
+        return added if size >= vocab else {**added, "vocab": vocab}
+
+    def tokens(self, recipe: Recipe) -> Span | None:
+        """The numbers of the recipe's new tokens; none where it has none.
+
+        Raises:
+            SpecError: If one of them is a token already, or it reads no tokens.
+        """
+        if not recipe.new_tokens:
+            return None
+        inputs = self.model.inputs
+        try:
+            if not isinstance(inputs, TextInputs):
+                raise DataError("reads no texts")
+            tokenizer = inputs.tokenizer.with_added(recipe.new_tokens)
+        except DataError as error:
+            message = f"{self.path} {error}; leave it out"
+            raise SpecError([Problem(place="new_tokens", message=message)]) from None
+        numbers = [tokenizer.number(name) for name in recipe.new_tokens]
+        first = inputs.tokenizer.own_size
+        assert numbers == list(range(first, first + len(numbers))), "new tokens stand at the end"
+        return Span(first, len(numbers))
 
     def _template(self, recipe: Recipe) -> list[Decision]:
         """The chat template that it was trained with, where the recipe leaves it open."""
@@ -115,6 +150,8 @@ class Start:
     @property
     def most_tokens(self) -> int | None:
         """The most tokens that the layers can read; none where they have learned no positions."""
+        if any(isinstance(layer, TransformersSpec) for layer in self._layers()):
+            return self.model.blueprint.reads.shape[0]
         learned = [
             layer.positions
             for layer in self._layers()
@@ -184,6 +221,9 @@ class Start:
         parts = LAYERS_AND_HEAD if self._goes_on(recipe) else LAYERS
         theirs = {k: v for k, v in self.model.network.state_dict().items() if k.startswith(parts)}
         own = {k: v for k, v in network.state_dict().items() if k.startswith(parts)}
+        tokens = self.tokens(recipe)
+        if tokens is not None:
+            theirs |= grow(own, theirs, tokens)
         for name in sorted(own.keys() | theirs.keys()):
             ours, given = own.get(name), theirs.get(name)
             if ours is None or given is None or ours.shape != given.shape:
@@ -202,7 +242,14 @@ def start_of(recipe: Recipe) -> Start | None:
     """
     if recipe.start is None:
         return None
-    return start_from(find_model(recipe.start))
+    return start_from(find_model(recipe.start, wrapped=wrapper(recipe) is not None))
+
+
+def wrapper(recipe: Recipe) -> TransformersSpec | None:
+    """The block of a recipe that wraps a network of the transformers library."""
+    layers = recipe.model.layers if isinstance(recipe.model, LayersSpec) else ()
+    first = next(iter(layers), None)
+    return first if isinstance(first, TransformersSpec) else None
 
 
 def start_from(source: Source) -> Start:

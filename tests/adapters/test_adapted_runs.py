@@ -12,6 +12,7 @@ import torch
 
 import luthier
 from luthier.checkpoint.weights import read_weights
+from luthier.data.text.inputs import TextInputs
 from luthier.errors import InputError, RunError, SpecError
 from luthier.interop.huggingface.write import write_pretrained
 from luthier.recipe import Recipe
@@ -257,3 +258,31 @@ def test_in_bf16_the_finished_model_has_the_start_s_own_weights(
     assert all(weight.dtype == torch.float32 for weight in after.values())
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == {"layers.1.inner.query.weight", "layers.2.inner.up.weight"}
+
+
+@pytest.mark.parametrize("keep", ["model", "adapter"])
+def test_new_tokens_learn_with_an_adapter(world: Path, tmp_path: Path, keep: str) -> None:
+    (tmp_path / "tools.txt").write_text("the <tool> cat saw the </tool> dog\n" * 12)
+    given = language(
+        world,
+        start=str(world / "start"),
+        new_tokens=["<tool>", "</tool>"],
+        adapter=ADAPTER | {"keep": keep},
+    ).with_values({"data.path": str(tmp_path / "tools.txt")})
+    run = luthier.train(given, out=tmp_path / "run")
+    before, after = weights(world / "start"), run.network.state_dict()
+    vocab = len(before["layers.0.table.weight"])
+    for name in ("layers.0.table.weight", "head.0.linear.weight"):
+        assert torch.equal(after[name][:vocab], before[name])
+        mean = before[name].mean(0)
+        assert after[name].shape[0] == vocab + 2
+        assert not torch.allclose(after[name][vocab:], mean, atol=1e-5), "they have learned"
+        assert torch.allclose(after[name][vocab:], mean, atol=0.1)
+    assert isinstance(run.inputs, TextInputs)
+    assert vocab in run.inputs.tokenizer.encode(["a<tool>b"])[0].tokens
+    assert run.directory.read_facts()["adapter"]["trained"] == 176 + 2 * 2 * 16
+    twice = given.with_values({"new_tokens": ["<tool>", "cat"]})
+    with pytest.raises(SpecError, match=r"new_tokens: .* has the token cat already"):
+        luthier.train(twice, out=tmp_path / "other")
+    with pytest.raises(SpecError, match="new_tokens: are added to those of a start"):
+        language(world, new_tokens=["<tool>"])

@@ -13,6 +13,7 @@ from torch import nn
 
 from luthier.adapters.attach import attach, merge
 from luthier.adapters.lora import LoraSpec
+from luthier.adapters.new_rows import Span
 from luthier.checkpoint.weights import read_weights
 from luthier.errors import InputError
 from luthier.interop.huggingface.families import family_of
@@ -276,3 +277,32 @@ def test_adapters_of_other_networks_are_refused() -> None:
     }
     with pytest.raises(InputError, match="is for a weight of 7 x 1, but this one is 7 x 45"):
         put_on(convnet(), made.config, wrong)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_vectors_of_new_tokens(tied: bool, tmp_path: Path) -> None:
+    config = transformers.LlamaConfig(
+        **SMALL, intermediate_size=24, max_position_embeddings=32, tie_word_embeddings=tied
+    )
+    base = transformers.LlamaForCausalLM(config).double().eval()
+    base.save_pretrained(tmp_path / "base")
+    span = Span(VOCAB - 4, 3)
+
+    def ours() -> tuple[nn.Module, Names]:
+        found = read_pretrained(tmp_path / "base", dtype=None)
+        family = family_of(config_of(open_folder(tmp_path / "base")))
+        return found.network, Names(family.matches(Row.of(found.network), found.aim), family.tied)
+
+    net, names = ours()
+    attach(net, LoraSpec(rank=2, targets=("query",)), tokens=span)
+    moved(net)
+    write(tmp_path / "adapter", peft_adapter(net, "default", names))
+    theirs = peft.PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
+    alike(logits(theirs), net(tokens()), "llama")
+    again, names = ours()
+    put_on(again, *files(tmp_path / "adapter"), names)
+    alike(again(tokens()), net(tokens()))
+    theirs.save_pretrained(tmp_path / "back")
+    once_more, names = ours()
+    put_on(once_more, *files(tmp_path / "back"), names)
+    alike(once_more(tokens()), net(tokens()))

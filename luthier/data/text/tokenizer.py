@@ -132,6 +132,19 @@ class Tokenizer:
             )
         return Tokenizer(self._inner, vocab)
 
+    def with_added(self, names: Sequence[str]) -> Tokenizer:
+        """The same, with more tokens: each is cut out of a text whole, wherever it stands.
+
+        Raises:
+            DataError: If one of them is a token already.
+        """
+        there = [name for name in names if self.number(name) is not None]
+        if there:
+            raise DataError(f"has the token {there[0]} already")
+        inner = tokenizers.Tokenizer.from_str(self.to_json())
+        inner.add_tokens([tokenizers.AddedToken(name, normalized=False) for name in names])
+        return Tokenizer(inner, self._vocab)
+
     @cached_property
     def opening(self) -> int | None:
         """The token that its file puts before each text; none where it puts none."""

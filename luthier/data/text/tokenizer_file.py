@@ -14,7 +14,7 @@ from luthier.data.text.learned import PLACE
 from luthier.data.text.special import USUAL_NAMES
 from luthier.data.text.tokenizer import Tokenizer
 from luthier.errors import DataError, Problem, SpecError
-from luthier.spec import Spec
+from luthier.spec import Many, Spec
 
 FILE_NAME = "tokenizer.json"
 MAX_BYTES = 256 * 2**20
@@ -30,6 +30,9 @@ class TokenizerFileSpec(Spec):
     vocab: int | None = Field(default=None, ge=1)
     """Tokens that the network has vectors for, where these are more than the file has; `start`
     sets it."""
+
+    added: Many[str] = ()
+    """Tokens that are added to those of the file; `new_tokens` of the recipe sets it."""
 
     def read(self, specials: Sequence[Special]) -> Tokenizer:
         """The tokenizer of the file.
@@ -47,6 +50,8 @@ class TokenizerFileSpec(Spec):
             raise _wrong(str(error)) from None
         try:
             tokenizer = Tokenizer.from_json(text)
+            if self.added:
+                tokenizer = tokenizer.with_added(self.added)
             if self.vocab is not None:
                 tokenizer = tokenizer.of_a_network(self.vocab)
         except DataError as error:

@@ -11,21 +11,21 @@ import torch
 from torch import Tensor, nn
 
 from luthier.adapters.adapted import base_weight
-from luthier.adapters.attach import activate, add
+from luthier.adapters.attach import activate, add, add_rows
 from luthier.adapters.attach import names as adapter_names
 from luthier.adapters.lora import LowRank, Product
+from luthier.adapters.new_rows import Span
 from luthier.adapters.still import keep_still
 from luthier.errors import InputError
 from luthier.interop.huggingface.correspondence import Match
 from luthier.interop.peft.places import OWN, Names, Place, head_is_tied
-from luthier.interop.peft.write import CONFIG, MAGNITUDE, PREFIX
+from luthier.interop.peft.write import CONFIG, MAGNITUDE, PREFIX, ROWS_OF
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 _REFUSED = {
     "lora_bias": False,
     "layer_replication": None,
     "alora_invocation_tokens": None,
-    "trainable_token_indices": None,
     "target_parameters": None,
     "use_qalora": False,
     "use_bdlora": None,
@@ -94,6 +94,14 @@ class _Products:
             magnitude=magnitude,
         )
 
+    def rows(self, theirs: str) -> list[int]:
+        """The numbers of the tokens whose vectors moved in a layer of theirs."""
+        given = self._config.get("trainable_token_indices")
+        if isinstance(given, list):
+            return [int(number) for number in given]
+        named = {k: v for k, v in (given or {}).items() if theirs == k or theirs.endswith(f".{k}")}
+        return [int(number) for number in next(iter(named.values()), [])]
+
     def _found(self, key: str, theirs: str, usual: float) -> float:
         for pattern, value in (self._config.get(key) or {}).items():
             # Theirs are regular expressions of the end of a name; those of names are plain.
@@ -113,6 +121,9 @@ def _put(
     source: str,
 ) -> None:
     at = place.theirs
+    rows = rest.pop(f"{at}.{ROWS_OF}", None)
+    if rows is not None:
+        _put_rows(network.get_submodule(place.ours[0][0]), at, rows, products, name, source)
     rest.pop(f"{at}.base_layer.weight", None)  # a copy of the table, which PEFT adds unasked
     is_table = f"{at}.{_TABLE_A}" in rest
     if is_table:
@@ -138,6 +149,20 @@ def _put(
     for index, (layer, own) in enumerate(place.ours):
         low = add(network.get_submodule(layer), own, name, product)
         _fill(low, down, ups[index], lengths[index] if magnitude is not None else None)
+
+
+def _put_rows(
+    layer: nn.Module, at: str, rows: Tensor, products: _Products, name: str, source: str
+) -> None:
+    numbers = products.rows(at)
+    span = Span(numbers[0], len(numbers)) if numbers else Span(0, 0)
+    size = len(base_weight(layer))
+    if numbers != list(range(span.first, span.stop)) or span.stop > size:
+        raise InputError(
+            f"{source}: trainable_token_indices of {at} are {numbers[:8]}; luthier takes numbers "
+            f"one behind the other, below {size}, the tokens that the network has vectors for"
+        )
+    add_rows(layer, name, span).values.copy_(rows)
 
 
 def _fill(low: LowRank, down: Tensor, up: Tensor, magnitude: Tensor | None) -> None:

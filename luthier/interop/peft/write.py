@@ -19,9 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from luthier.adapters.adapted import ADAPTERS, base_weight
+from luthier.adapters.adapted import ADAPTERS, ROWS, base_weight
 from luthier.adapters.attach import low_rank
 from luthier.adapters.lora import LowRank, lengths
+from luthier.adapters.new_rows import NewRows
 from luthier.checkpoint.document import to_json
 from luthier.checkpoint.folder import Content
 from luthier.checkpoint.weights import write_tensors
@@ -34,6 +35,8 @@ WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 """What PEFT puts before the names of the network that it wraps."""
 MAGNITUDE = "lora_magnitude_vector"
+ROWS_OF = "token_adapter.trainable_tokens_delta"
+"""The rows of new tokens: their vectors, and no differences."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,16 @@ def peft_adapter(
         InputError: If the format has no place for a part of it.
     """
     parts = _parts(network, name, names)
-    tensors: dict[str, Tensor] = {}
+    rows = _rows(network, name, names)
+    tensors = {f"{PREFIX}{theirs}.{ROWS_OF}": own.values for theirs, own in rows.items()}
     for theirs, part in parts.items():
         tensors |= _named(theirs, part, network)
     whole_tensors = _whole(network, names, whole)
     tensors |= {f"{PREFIX}{theirs}": tensor for theirs, tensor in whole_tensors.items()}
+    numbers = {theirs: list(range(r.span.first, r.span.stop)) for theirs, r in rows.items()}
     config = {
         **_config(parts, stabilised),
+        "trainable_token_indices": numbers or None,
         "modules_to_save": sorted({one.rpartition(".")[0] for one in whole_tensors}) or None,
         **(about or {}),
     }
@@ -117,6 +123,19 @@ def _parts(network: nn.Module, name: str, names: Names) -> dict[str, _Part]:
                     part.down, part.up, part.scale, part.dropout, part.magnitude, table=False
                 )
     _all_placed(network, name, placed)
+    return found
+
+
+def _rows(network: nn.Module, name: str, names: Names) -> dict[str, NewRows]:
+    """The rows of new tokens, by layers of theirs."""
+    found = {}
+    for place in names.places(network):
+        layer = network.get_submodule(place.ours[0][0])
+        adapters = layer._modules.get(ADAPTERS)
+        if isinstance(adapters, nn.ModuleDict) and name in adapters:
+            rows = adapters[name]._modules.get(ROWS)
+            if isinstance(rows, NewRows):
+                found[place.theirs] = rows
     return found
 
 
@@ -229,7 +248,7 @@ def _all_placed(network: nn.Module, name: str, placed: Collection[tuple[str, str
         adapters = layer._modules.get(ADAPTERS)
         if not isinstance(adapters, nn.ModuleDict) or name not in adapters:
             continue
-        for weight in adapters[name]._modules:
+        for weight in adapters[name]._modules.keys() - {ROWS}:
             if (layer_name, weight) not in placed:
                 raise _no_place(layer_name)
 
