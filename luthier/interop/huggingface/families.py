@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from luthier.errors import InputError, nearest
 from luthier.interop.huggingface.bert import BERT
-from luthier.interop.huggingface.config import Config
+from luthier.interop.huggingface.config import WRAPPED, Config
 from luthier.interop.huggingface.distilbert import DISTILBERT
 from luthier.interop.huggingface.family import Family
 from luthier.interop.huggingface.gemma import GEMMA_2, GEMMA_3
@@ -39,12 +39,11 @@ def family_of(config: Config) -> Family:
     Raises:
         InputError: If luthier has none of that name, or the config names code.
     """
-    kind = config.values.get("model_type")
+    kind = str(config.values.get("model_type"))
     known = {family.model_type: family for family in FAMILIES}
     if kind not in known:
         raise InputError(
-            f'{config.source}: has the model_type "{kind}"{nearest(str(kind), known)}; what '
-            "luthier has no family for, the transformers extra runs: model.kind: transformers"
+            f'{config.source}: has the model_type "{kind}"{nearest(kind, known)}; {WRAPPED}'
         )
     if config.has("auto_map"):
         raise InputError(
