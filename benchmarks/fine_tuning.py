@@ -21,7 +21,7 @@ from typing import Any
 
 import environments
 import harness
-from fine_tuning_cases import CONTESTS, Contest
+from fine_tuning_cases import CONTESTS, ROUNDED, Contest
 from harness import Contestant, Measurement, Row
 from language_cases import CEILING
 from language_training import installed, with_shares
@@ -31,9 +31,9 @@ PEERS = HERE / "peers"
 PREPARING = "hf_peft"
 """The environment that makes the folders and the tokens."""
 CEILING_REPEATS = 3
-SAME_START = 0.01
-"""By how many nats contestants may differ before they have learned anything: some round their
-weights."""
+SAME_START, ROUNDED_START = 0.001, 0.05
+"""By how many nats contestants may differ before they have learned anything; and those that round
+their weights."""
 
 
 @dataclass
@@ -135,13 +135,14 @@ def other_starts(measured: Mapping[str, Sequence[Measurement]]) -> dict[str, str
     starts = {
         name: runs[0]["start_loss"] for name, runs in measured.items() if name != CEILING and runs
     }
-    if not starts:
+    whole = sorted(start for name, start in starts.items() if ROUNDED not in name)
+    if not whole:
         return {}
-    middle = sorted(starts.values())[len(starts) // 2]
+    middle = whole[len(whole) // 2]
     return {
         name: f"began with a loss of {start:.4f}, where the others had {middle:.4f}"
         for name, start in starts.items()
-        if abs(start - middle) > SAME_START
+        if abs(start - middle) > (ROUNDED_START if ROUNDED in name else SAME_START)
     }
 
 

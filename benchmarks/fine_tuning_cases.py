@@ -14,6 +14,8 @@ from harness import Case, Contestant
 from language_cases import CEILING, Table
 
 PADDED = ("bf16 padded",)
+ROUNDED = "bf16-weights"
+"""The precision of those whose frozen weights are rounded."""
 PARTS = ("still", "moving", "gradients", "optimizer")
 """Those of `peers/tuning_memory.py`."""
 
@@ -85,7 +87,7 @@ class Contest:
 
 
 _BF16 = ("--precision", "bf16")
-_HALVED = ("--precision", "bf16-weights")
+_HALVED = ("--precision", ROUNDED)
 
 _LORA: Table = {
     harness.OURS: ("luthier", ("luthier_tuning.py",), {"bf16": _BF16}),
@@ -96,7 +98,7 @@ _LORA: Table = {
             "bf16 padded": (*_BF16, "--batching", "padded"),
             "bf16 grouped": (*_BF16, "--batching", "grouped"),
             "bf16 packed": (*_BF16, "--batching", "packed"),
-            "bf16-weights packed": (*_HALVED, "--batching", "packed"),
+            f"{ROUNDED} packed": (*_HALVED, "--batching", "packed"),
         },
     ),
     "trl": (
@@ -104,7 +106,7 @@ _LORA: Table = {
         ("tuning_trl.py",),
         {
             "bf16 packed": _BF16,
-            "bf16-weights packed checkpointing": (*_HALVED, "--checkpointing"),
+            f"{ROUNDED} packed checkpointing": (*_HALVED, "--checkpointing"),
         },
     ),
 }

@@ -124,11 +124,56 @@ def test_cases_are_chosen_by_name() -> None:
 def test_another_start_is_found_out() -> None:
     measured = {
         "luthier bf16": [{"start_loss": 5.0}],
-        "peer bf16": [{"start_loss": 5.002}],
-        "peer bf16 packed": [{"start_loss": 5.3}],
+        "peer bf16": [{"start_loss": 5.0005}],
+        "peer bf16 packed": [{"start_loss": 5.02}],
+        "peer bf16-weights": [{"start_loss": 5.02}],
+        "peer bf16-weights packed": [{"start_loss": 5.1}],
         "ceiling": [{"bf16": 100.0}],
     }
-    assert list(fine_tuning.other_starts(measured)) == ["peer bf16 packed"]
+    assert list(fine_tuning.other_starts(measured)) == [
+        "peer bf16 packed",
+        "peer bf16-weights packed",
+    ]
+
+
+def test_a_contest_ends_in_rows_ratios_and_who_failed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Everything but the peers themselves."""
+    asked: list[list[str]] = []
+    shown = ("learned_rate", "validation_loss", "growth_mib")
+    more = dict.fromkeys([*shown, *(f"{part}_mib" for part in fine_tuning_cases.PARTS)], 1.0)
+
+    def run_script(_python: Path, command: list[str], _folder: Path) -> dict[str, float]:
+        asked.append(command)
+        if command[0] == "tuning_ceiling.py":
+            return {"bf16": 100.0}
+        if command[0] == "tuning_trl.py":
+            raise harness.ContestantFailed("trl: exit code 1")
+        ours = command[0] == "luthier_tuning.py"
+        told = run(600 if ours else 900, 40 if ours else 20) | more
+        return told | ({"start_loss": 9.0} if "padded" in command else {})
+
+    monkeypatch.setattr(harness, "run_script", run_script)
+    monkeypatch.setattr(environments, "python_of", Path)
+    contest, found = CONTESTS[0], fine_tuning.Found()
+    fine_tuning._take_part(contest, contest.contestants, 2, tmp_path, False, found)
+    assert found.ratios == {"lora_30m": 2.0, "lora_30m_peak_memory": 1.5}
+    assert {name: why[:5] for name, why in found.failed.items()} == {
+        "lora_30m: trl bf16 packed": "trl: ",
+        "lora_30m: trl bf16-weights packed checkpointing": "trl: ",
+        "lora_30m: hf_peft bf16 padded": "began",
+    }
+    rows = {(row.case, row.peer): row for row in found.rows}
+    share = rows["lora_30m_share", "luthier bf16"]
+    assert (share.median, len(share.runs)) == (0.8, 2)
+    assert rows["lora_30m_ceiling", "ceiling"].median == 100.0
+    assert {case for case, _ in rows} >= {case.name for case in contest.shown()}
+    seeds = [command[command.index("--seed") + 1] for command in asked if "--seed" in command]
+    assert set(seeds) == {"1", "2"}
+    assert [command[-2:] for command in asked if "--seed" not in command] == [
+        ["--repeats", str(fine_tuning.CEILING_REPEATS)]
+    ] * 2
 
 
 rows_of_tokens = st.lists(
