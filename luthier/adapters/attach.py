@@ -158,7 +158,7 @@ def _of_tokens(network: nn.Module, new: Sequence[str]) -> list[nn.Module]:
     """The layers that have a row for each token, and do not move whole."""
     found: list[nn.Module] = []
     for name, module in network.named_modules():
-        layer = None
+        layer: nn.Module | None = None
         if isinstance(module, Tokens):
             layer = module.table
         elif isinstance(module, Unembed) and not f"{name}.".startswith(tuple(new)):

@@ -133,7 +133,9 @@ def test_a_convolutional_network_under_an_adapter(tmp_path: Path) -> None:
     ]
     task = {"kind": "classify"}
     luthier.train(recipe(digits, task=task, model={"layers": layers}), out=tmp_path / "start")
-    given = recipe(digits, task=task, start=str(tmp_path / "start"), adapter={"rank": 2})
+    given = recipe(
+        digits, task=task, start=str(tmp_path / "start"), adapter={"kind": "lora", "rank": 2}
+    )
     run = luthier.train(given, out=tmp_path / "run")
     resolved = run.directory.read_resolved()
     assert resolved.adapter is not None

@@ -121,9 +121,9 @@ def _put(
     source: str,
 ) -> None:
     at = place.theirs
-    rows = rest.pop(f"{at}.{ROWS_OF}", None)
-    if rows is not None:
-        _put_rows(network.get_submodule(place.ours[0][0]), at, rows, products, name, source)
+    vectors = rest.pop(f"{at}.{ROWS_OF}", None)
+    if vectors is not None:
+        _put_rows(network.get_submodule(place.ours[0][0]), at, vectors, products, name, source)
     rest.pop(f"{at}.base_layer.weight", None)  # a copy of the table, which PEFT adds unasked
     is_table = f"{at}.{_TABLE_A}" in rest
     if is_table:

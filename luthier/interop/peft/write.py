@@ -88,7 +88,9 @@ def peft_adapter(
     """
     parts = _parts(network, name, names)
     rows = _rows(network, name, names)
-    tensors = {f"{PREFIX}{theirs}.{ROWS_OF}": own.values for theirs, own in rows.items()}
+    tensors: dict[str, Tensor] = {
+        f"{PREFIX}{theirs}.{ROWS_OF}": own.values for theirs, own in rows.items()
+    }
     for theirs, part in parts.items():
         tensors |= _named(theirs, part, network)
     whole_tensors = _whole(network, names, whole)
