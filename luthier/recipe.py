@@ -84,9 +84,13 @@ class Recipe(Spec):
     def aim(self) -> Aim:
         """What its network is for."""
         purpose = self.task.purpose()
-        if purpose.learns == "documents":
-            return "next_token" if purpose.ahead else "masked"
-        return purpose.learns
+        match purpose.learns:
+            case "documents":
+                return "next_token" if purpose.ahead else "masked"
+            case "preferences" | "judgements":
+                return "next_token" if purpose.ahead else "labels"
+            case learns:
+                return learns
 
     @classmethod
     def read(cls, path: Path | str, overrides: Sequence[str] = ()) -> Recipe:

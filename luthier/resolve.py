@@ -141,7 +141,8 @@ def _check(recipe: Recipe, prepared: Prepared) -> None:
     """What contradicts itself once the data is known: a setting that would not be used."""
     problems = []
     writes = plain(recipe.task).get("objective", "next_token") == "next_token"
-    if recipe.training.samples and not (recipe.task.kind == "language" and writes):
+    speaks = recipe.task.kind in ("language", "preference")
+    if recipe.training.samples and not (speaks and writes):
         message = f"got prompts, but {recipe.task.kind} does not write texts; leave them out"
         problems.append(Problem(place="training.samples", message=message))
     if prepared.validation is None:

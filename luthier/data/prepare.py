@@ -6,6 +6,7 @@ from pathlib import Path
 
 from luthier.data.chat.chat import ChatSpec
 from luthier.data.chat.prepare_chat import prepare_chat
+from luthier.data.chat.prepare_preferences import prepare_preferences
 from luthier.data.decoding import Progress
 from luthier.data.images import ImagesSpec
 from luthier.data.prepare_pictures import prepare_pictures
@@ -44,6 +45,8 @@ def prepare(
         StorageError: If the cache cannot be written.
     """
     learns, documents = purpose.learns, isinstance(spec, TextSpec | MixtureSpec | ChatSpec)
+    if isinstance(spec, ChatSpec) and learns in ("preferences", "judgements"):
+        return prepare_preferences(spec, purpose, progress=progress)
     if isinstance(spec, ImagesSpec):
         if learns != "labels":
             raise _unsuited(spec, "pictures with a label each", learns)
@@ -69,4 +72,6 @@ _WANTED: dict[Learned, str] = {
     "documents": "a language from documents ({kind: text, path: …})",
     "tags": "a tag for each word",
     "labels_and_tags": "a label for each text and a tag for each of its words",
+    "preferences": "which of two answers is better ({kind: chat, path: …})",
+    "judgements": "whether answers are good ({kind: chat, path: …})",
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from luthier.data.chat.conversation import Conversation as Turns
-from luthier.data.chat.conversation import Message
+from luthier.data.chat.conversation import Message, UnusableRowError
+from luthier.data.chat.meter import TemplateLimitError
 from luthier.data.chat.tokens import ChatEncoder
 from luthier.data.text.inputs import TextInputs
 from luthier.errors import InputError
@@ -34,7 +35,10 @@ class Speaker:
         Raises:
             InputError: If the template does not take the messages.
         """
-        return self._encoder.prompt(Turns(name="the conversation", messages=tuple(messages)))
+        try:
+            return self._encoder.prompt(Turns(name="the conversation", messages=tuple(messages)))
+        except (UnusableRowError, TemplateLimitError) as error:
+            raise InputError(f"what was said cannot be asked: {error}") from None
 
     def questions(
         self, texts: Sequence[str], context: int, name: str = "prompt", system: str | None = None

@@ -214,10 +214,15 @@ def _slices(
     x_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None
 ) -> Iterator[tuple[slice, Tensor]]:
     """Slices of the positions, with their scores; one of none where there are no positions."""
-    positions = max(LEAST_POSITIONS, SLICE_ELEMENTS // len(weight_VD))
-    for start in range(0, max(len(x_ND), 1), positions):
-        part = slice(start, min(start + positions, len(x_ND)))
+    for part in slices_of(len(x_ND), len(weight_VD)):
         yield part, F.linear(x_ND[part], weight_VD, bias_V)
+
+
+def slices_of(positions: int, vocab: int) -> Iterator[slice]:
+    """Stretches of positions whose scores are there at once."""
+    size = max(LEAST_POSITIONS, SLICE_ELEMENTS // vocab)
+    for start in range(0, max(positions, 1), size):
+        yield slice(start, min(start + size, positions))
 
 
 def _pieces(scores_CV: Tensor) -> Iterator[slice]:

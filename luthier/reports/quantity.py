@@ -46,6 +46,9 @@ _KNOWN = {
     "accuracy": Quantity(
         title="Accuracy", is_share=True, meaning="how often the first answer is right"
     ),
+    "margin": Quantity(
+        title="Reward margin", meaning="how much more the better answers are worth to the network"
+    ),
     "macro_f1": Quantity(
         title="Macro F1",
         is_share=True,

@@ -14,6 +14,8 @@ PIPELINES = {
     ("tag", "tokens"): "token-classification",
     ("classify_and_tag", "tokens"): "token-classification",
     ("language", "tokens"): "text-generation",
+    ("preference", "tokens"): "text-generation",
+    ("reward", "tokens"): "text-classification",
 }
 """The Hub's names of tasks, by the task and by what it reads."""
 _GIVEN = {"image-classification": "picture.png", "fill-mask": "some [MASK] text"}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from luthier.data.chat.chat_doctor import inspect_chat
+from luthier.data.chat.chat_doctor import inspect_chat, inspect_preferences
 from luthier.data.chat.prepare_chat import PreparedChat
+from luthier.data.chat.prepare_preferences import PreparedPreferences
 from luthier.data.chat.shown import ShownConversation
 from luthier.data.decoding import Progress
 from luthier.data.doctor import inspect
@@ -100,7 +101,7 @@ def check_recipe(recipe: Recipe, progress: Progress | None = None) -> Checked:
         called="tags" if isinstance(prepared.target, Tags) else "classes",
         findings=tuple(_findings(prepared)),
         moves="" if adapted is None else adapted.moves.sentence(),
-        shown=prepared.shown if isinstance(prepared, PreparedChat) else (),
+        shown=prepared.shown if isinstance(prepared, PreparedChat | PreparedPreferences) else (),
     )
 
 
@@ -109,5 +110,7 @@ def _findings(prepared: Prepared) -> list[Finding]:
         return inspect_texts(prepared)
     if isinstance(prepared, PreparedChat):
         return inspect_chat(prepared)
+    if isinstance(prepared, PreparedPreferences):
+        return inspect_preferences(prepared)
     assert isinstance(prepared, PreparedPictures)
     return inspect(prepared)

@@ -56,6 +56,11 @@ class RunDirectory:
         return self.path / "adapter"
 
     @property
+    def reference(self) -> Path:
+        """What the network that training began with says of answers, where that is compared."""
+        return self.path / "reference"
+
+    @property
     def evaluation(self) -> Path:
         """`test.json` and `test.parquet` and so on."""
         return self.path / "evaluation"
@@ -81,6 +86,7 @@ class RunDirectory:
             self.checkpoints,
             self.model,
             self.adapter,
+            self.reference,
             self.evaluation,
             self.report,
             self.path / "tensorboard",

@@ -36,6 +36,7 @@ from luthier.run.rows import choose_split, data_of
 from luthier.run.source import Source, find_model
 from luthier.spec import Auto
 from luthier.tasks.language import Language
+from luthier.tasks.preference import Preference
 from luthier.tasks.task import Task
 
 
@@ -232,7 +233,7 @@ class Run:
             InputError: If it writes nothing.
         """
         masked = isinstance(self.task, Language) and self.task.masking is not None
-        writes = isinstance(self.task, Language) and not masked
+        writes = isinstance(self.task, Language | Preference) and not masked
         if not writes or not isinstance(self.inputs, TextInputs):
             does = "fill in hidden words" if masked else self.task_name.replace("_", " ")
             raise InputError(

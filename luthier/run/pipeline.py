@@ -25,6 +25,7 @@ from luthier.run.directory import RUNS, RunDirectory, annotated
 from luthier.run.finish import finish
 from luthier.run.finished import Run, load
 from luthier.run.reading import read
+from luthier.run.reference import refer
 from luthier.run.resuming import must_be_same
 from luthier.run.rows import must_be_same_data, splits_of, where_it_was
 from luthier.run.session import Session, open_session
@@ -91,6 +92,14 @@ def train(
     with RunLock(directory.path):
         if overwrite:
             _clear(directory)
+        with watching.reading() as progress:
+            refer(
+                session.task,
+                session.learner.placed,
+                session.prepared,
+                directory.reference,
+                progress,
+            )
         begun = _going_on(session, watching) if resuming else None
         if begun is not None and directory.finished_step == begun.step == session.total_steps:
             watching.say(f"{directory.path} is complete already: {begun.step:,} steps.")

@@ -17,6 +17,7 @@ from luthier.model.blueprint import Aim
 from luthier.run.model_folder import Blueprint, FinishedModel
 from luthier.tasks.classify import ClassifySpec
 from luthier.tasks.language import LanguageSpec
+from luthier.tasks.preference import PreferenceSpec
 from luthier.tasks.tag import TagSpec
 
 SPECIALS: tuple[Special, ...] = ("end", "first", "separator", "pad", "mask", "unknown")
@@ -113,6 +114,8 @@ def _aim(model: FinishedModel, source: str) -> Aim | None:
     match model.task:
         case LanguageSpec(objective=objective):
             return objective
+        case PreferenceSpec():
+            return "next_token"
         case ClassifySpec():
             return "labels"
         case TagSpec(crf=False):

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from luthier.data.chat.prepare_chat import PreparedChat
+from luthier.data.chat.prepare_preferences import PreparedPreferences
+from luthier.data.chat.shown import ShownConversation
 from luthier.data.examples import Examples
 from luthier.data.pictures import PictureExamples
 from luthier.data.prepared import Prepared
@@ -26,6 +28,9 @@ from luthier.run.model_folder import read_network
 from luthier.run.named_file import must_be_writable, write_named
 from luthier.run.rows import choose_split, data_of
 from luthier.spec import plain
+
+ALWAYS_SHOWN = ("margin",)
+"""Metrics whose course is shown beside that of the headline."""
 
 
 def write_report(runs: Sequence[Path | str], out: Path | None = None) -> Path:
@@ -111,7 +116,7 @@ def report_data(directory: RunDirectory, prepared: Prepared | None = None) -> Re
             else {}
         ),
         texts=_texts(prepared, examples, ids),
-        conversations=prepared.shown if isinstance(prepared, PreparedChat) else (),
+        conversations=_conversations(prepared),
         commands=(f"luthier train {directory.resolved} --out runs/again",),
         notes=tuple(facts["notes"]),
     )
@@ -126,6 +131,11 @@ def _texts(prepared: Prepared, examples: Examples[Any], ids: np.ndarray) -> dict
     return {int(row): decode(text.tokens) for row, text in zip(ids, texts, strict=True)}
 
 
+def _conversations(prepared: Prepared) -> tuple[ShownConversation, ...]:
+    """Some of what was trained on, where that was conversations."""
+    return prepared.shown if isinstance(prepared, PreparedChat | PreparedPreferences) else ()
+
+
 def _curves(rows: Sequence[dict[str, Any]]) -> tuple[Curve, ...]:
     """Loss, metrics and learning rate over the steps."""
     train = [row for row in rows if row["event"] == "logged"]
@@ -135,8 +145,9 @@ def _curves(rows: Sequence[dict[str, Any]]) -> tuple[Curve, ...]:
         _curve("loss", "validation", measured, [row["loss"]["value"] for row in measured]),
         _curve("learning_rate", "train", train, [row["learning_rate"] for row in train]),
     ]
-    headlines = {row["headline"] for row in measured} - {"loss"}
-    for name in sorted(headlines):
+    shown = {row["headline"] for row in measured} - {"loss"}
+    shown |= {name for row in measured for name in ALWAYS_SHOWN if name in row["metrics"]}
+    for name in sorted(shown):
         values = [row["metrics"][name]["value"] for row in measured]
         curves.append(_curve(name, "validation", measured, values))
     return tuple(curve for curve in curves if len(curve.steps))

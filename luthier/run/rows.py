@@ -12,6 +12,7 @@ from luthier.errors import InputError
 from luthier.recipe import Recipe
 from luthier.run.directory import RunDirectory
 from luthier.run.reading import read
+from luthier.run.reference import recall
 from luthier.spec import Decision
 
 SPLITS = ("test", "validation", "train")
@@ -28,6 +29,7 @@ def data_of(directory: RunDirectory, progress: Progress | None = None) -> Prepar
     # Resolved, it holds all that a start settled: none is read.
     prepared = read(directory.read_resolved(), progress=progress).prepared
     must_be_same_data(directory, prepared)
+    recall(directory.reference, prepared)
     return prepared
 
 

@@ -24,7 +24,9 @@ from luthier.run.model_folder import FinishedModel
 from luthier.run.source import Source, find_model
 from luthier.signal import Signal
 from luthier.spec import Decision, plain
+from luthier.tasks import TaskSpec
 from luthier.tasks.language import LanguageSpec
+from luthier.tasks.preference import PreferenceSpec
 
 LAYERS = ("layers.",)
 """What the names of the weights begin with that any task takes over."""
@@ -180,9 +182,8 @@ class Start:
         """Whether the recipe learns what was learned: the same objective, of the same tokens."""
         before, now = self.model.task, recipe.task
         # Of the same tokens: the tokenizer of the start is the only one that a recipe may have.
-        if not (isinstance(before, LanguageSpec) and isinstance(now, LanguageSpec)):
-            return False
-        return before.objective == now.objective
+        learned, wanted = _objective(before), _objective(now)
+        return learned is not None and learned == wanted
 
     def _model(self, recipe: Recipe) -> LayersSpec:
         """The layers; with the neck and the head, where these go on too, or a new neck that the
@@ -273,3 +274,14 @@ def _framing(framed: bool) -> str:
 
 def _shown(tensor: torch.Tensor | None) -> str:
     return "nothing" if tensor is None else f"a tensor {tuple(tensor.shape)}"
+
+
+def _objective(task: TaskSpec | None) -> str | None:
+    """What a language network predicts; none of other tasks."""
+    match task:
+        case LanguageSpec():
+            return task.objective
+        case PreferenceSpec():
+            return "next_token"
+        case _:
+            return None

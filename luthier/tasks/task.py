@@ -5,9 +5,9 @@ The loop knows nothing else of a task, and a task nothing of the loop.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -47,6 +47,16 @@ class Batch(Protocol):
 
 
 AnyBatch = TypeVar("AnyBatch")
+
+
+@runtime_checkable
+class SurveysBatches(Protocol):
+    """A task whose loss of a row hangs on the whole batch of a step, whatever parts it is cut
+    into."""
+
+    def survey(self, network: nn.Module, parts: Sequence[Any]) -> Sequence[Any]:
+        """The parts of a batch, with what is measured on all of them before any is learned
+        from. The network is not in training mode."""
 
 
 class Task(Protocol[AnyBatch]):

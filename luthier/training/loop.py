@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from luthier.data.loader import StepBatches
 from luthier.errors import DivergedError
-from luthier.tasks.task import Task
+from luthier.tasks.task import SurveysBatches, Task
 from luthier.training.best import Best
 from luthier.training.callbacks import Callbacks
 from luthier.training.events import (
@@ -172,7 +173,7 @@ class _Loop:
         self.guard.begin()
         parts = len(batches.micro)
         losses = []
-        for part, batch in enumerate(batches.micro):
+        for part, batch in enumerate(self.surveyed(batches.micro)):
             seed_part(placed.device, self.settings.seed, self.step, part)
             with placed.autocast():
                 loss = self.task.loss(placed.network, batch.to(placed.device))
@@ -188,6 +189,19 @@ class _Loop:
         self.norm = checked.norm
         self.tally.add(loss, checked.witness)
         return self.guard.end(self.step, checked.witness)
+
+    def surveyed(self, micro: Sequence[Any]) -> Sequence[Any]:
+        """The parts of a batch, with what the task measures on all of them first, if it does."""
+        if not isinstance(self.task, SurveysBatches):
+            return micro
+        placed = self.learner.placed
+        placed.network.eval()
+        try:
+            with torch.no_grad(), placed.autocast():
+                parts = [batch.to(placed.device) for batch in micro]
+                return self.task.survey(placed.network, parts)
+        finally:
+            placed.network.train()
 
     def after_step(self) -> StopReason | None:
         """What is due after a step, and why to stop, if there is a reason."""

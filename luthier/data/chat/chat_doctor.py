@@ -7,19 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from luthier.data.chat.conversation import MARKS, Conversation
+from luthier.data.chat.conversation import MARKS, Conversation, UnusableRowError
 from luthier.data.chat.prepare_chat import Fitted, PreparedChat
+from luthier.data.chat.prepare_preferences import PreparedPreferences
 from luthier.data.chat.reading import hashes
 from luthier.data.chat.template import ChatTemplate
 from luthier.data.chat.tokens import stop_tokens
 from luthier.data.collection import Split
 from luthier.data.copies import Copied, equal_pairs
 from luthier.data.finding import Finding, counted, unusable, worst_first
-from luthier.errors import DataError
 
 MANY_CUT = 0.01
 """The share of conversations that are cut, from where it is worth a warning."""
 LITTLE_FILLED = 0.5
+UNLIKE_LENGTHS = 0.4
+"""The logarithm of how much longer one kind of answers is, from where it is worth a warning."""
 
 
 def inspect_chat(data: PreparedChat) -> list[Finding]:
@@ -34,6 +36,39 @@ def inspect_chat(data: PreparedChat) -> list[Finding]:
         _filled(data),
     ]
     return worst_first(found)
+
+
+def inspect_preferences(data: PreparedPreferences) -> list[Finding]:
+    """Everything that is wrong with answers that were compared, or good to know of them."""
+    train = data.train
+    sides = train.answers if train.good is None else train.answers[:1]
+    tokens = [np.mean([row.learned.sum() for row in side]) for side in sides]
+    found = [*unusable(data.skipped, "row"), *data.findings]
+    if train.good is None:
+        better, worse = tokens
+        found.append(
+            Finding(
+                severity="warning" if abs(np.log(better / worse)) > UNLIKE_LENGTHS else "note",
+                message=f"the better answers have {better:.0f} tokens on average, the worse ones "
+                f"{worse:.0f}" + _on_lengths(better, worse),
+            )
+        )
+    else:
+        good = int(train.good.sum())
+        found.append(
+            Finding(
+                severity="note" if 0 < good < len(train) else "warning",
+                message=f"{good:,} of {len(train):,} training answers are good ones; they have "
+                f"{tokens[0]:.0f} tokens on average",
+            )
+        )
+    return worst_first([*found, *dropped(data.template, data.conversations["train"])])
+
+
+def _on_lengths(better: float, worse: float) -> str:
+    if abs(np.log(better / worse)) <= UNLIKE_LENGTHS:
+        return ""
+    return f": what is learned may be to write {'long' if better > worse else 'short'} answers"
 
 
 def _lengths(data: PreparedChat) -> Iterator[Finding]:
@@ -122,7 +157,7 @@ def dropped(template: ChatTemplate, rows: Sequence[Conversation]) -> Iterator[Fi
 def _rendered(template: ChatTemplate, row: Conversation) -> str:
     try:
         return template.render(row.plain(), tools=row.tools)
-    except DataError:
+    except UnusableRowError:
         return ""  # a row that cannot be used is told as one
 
 

@@ -14,8 +14,6 @@ from typing import Any
 from jinja2.exceptions import SecurityError
 from jinja2.utils import Namespace
 
-from luthier.errors import DataError
-
 MOST_STEPS = 500_000
 """Passes of loops, calls, filters and list items; a long conversation takes some thousands."""
 MOST_CHARACTERS = 10_000_000
@@ -28,8 +26,8 @@ CHARACTERS_A_STEP = 256
 """Characters that are handled in about the time of a step."""
 
 
-class TemplateLimitError(DataError):
-    """A template that asks for too much."""
+class TemplateLimitError(Exception):
+    """A template asks for too much, whatever is rendered."""
 
 
 class Meter:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from luthier.data.chat.chat import ChatSpec, day_of
-from luthier.data.chat.conversation import Conversation
+from luthier.data.chat.conversation import Conversation, UnusableRowError
 from luthier.data.chat.form import ChatForm
 from luthier.data.chat.meter import TemplateLimitError
 from luthier.data.chat.reading import FoundChat, read_conversations
@@ -132,26 +132,10 @@ def prepare_chat(
         split: encode_all(encoder, rows, faults, progress) for split, rows in found.parts.items()
     }
     must_have_some(encoded, faults, found.recognised)
-    context, context_decision = _context(spec, encoded["train"], purpose.most_tokens)
-    fitted = {split: fit(rows, context + 1, spec) for split, rows in encoded.items()}
-    for split, rows in fitted.items():
-        if not rows.rows:
-            raise DataError(
-                f"data.context: got {context}: no conversation for {split} has a reply within so "
-                f"many tokens; the shortest has {min(len(row.tokens) for row in encoded[split]):,}"
-            )
-    form = RowForm(
-        context=context,
-        ahead=purpose.ahead,
-        framing=UNFRAMED,
-        packing=spec.packing,
-        vocab=made.size,
-        whole=True,
-    )
-    examples = {
-        split: RowExamples(_stream(rows.rows), split, form, seed=seed, random=False)
-        for split, rows in fitted.items()
-    }
+    longest = max(len(row.tokens) for row in encoded["train"]) - 1
+    context, context_decision = choose_chat_context(spec, longest, purpose.most_tokens)
+    fitted = _fitted(encoded, context, spec)
+    examples = _rows(fitted, spec, context, made.size, seed)
     decisions = (
         template_decision,
         *tokenizer_decisions,
@@ -162,7 +146,7 @@ def prepare_chat(
         train=examples["train"],
         validation=examples.get("validation"),
         test=examples.get("test"),
-        target=Documents(vocab=made.size, specials=_specials(purpose, made)),
+        target=Documents(vocab=made.size, specials=specials_of(purpose, made)),
         signal=Signal.tokens(context, made.size),
         inputs=inputs_for(template, made, context, stop_tokens(encoded["train"])),
         decisions=(*found.decisions, *(one for one in decisions if one is not None)),
@@ -220,7 +204,7 @@ def encode_all(
             found.append(encoder.encoded(conversation))
         except TemplateLimitError as error:
             raise DataError(f"{conversation.name}: {error}") from None
-        except DataError as error:
+        except UnusableRowError as error:
             faults.add(conversation.name, str(error))
         if progress and number % TOLD_EVERY == 0:
             progress("making tokens", number, len(conversations))
@@ -247,13 +231,18 @@ def must_have_some(
             )
 
 
-def _context(
-    spec: ChatSpec, train: Sequence[ChatTokens], most: int | None
+def choose_chat_context(
+    spec: ChatSpec, longest: int, most: int | None
 ) -> tuple[int, Decision | None]:
-    """How many tokens are read at once: all of the longest conversation, within limits."""
+    """How many tokens are read at once: all of the longest conversation, within limits.
+
+    Args:
+        spec: What the recipe says.
+        longest: Tokens to read of the longest conversation.
+        most: The most that the start can read.
+    """
     if spec.context != "auto":
         return spec.context, None
-    longest = max(len(row.tokens) for row in train) - 1
     rounded = max(-(-longest // CONTEXT_STEP) * CONTEXT_STEP, CONTEXT_STEP)
     context = min(rounded, MOST_AUTO_CONTEXT if most is None else min(most, MOST_AUTO_CONTEXT))
     reason = f"the longest conversation has {longest:,} tokens to read"
@@ -261,6 +250,24 @@ def _context(
         limit = "start reads no more than this" if context == most else f"{context:,} is usual"
         reason += f"; {limit}"
     return context, Decision(place="data.context", value=context, reason=reason)
+
+
+def _fitted(
+    encoded: Mapping[Split, Sequence[ChatTokens]], context: int, spec: ChatSpec
+) -> dict[Split, Fitted]:
+    """The conversations of each split that fit.
+
+    Raises:
+        DataError: If none of a split do.
+    """
+    fitted = {split: fit(rows, context + 1, spec) for split, rows in encoded.items()}
+    for split, rows in fitted.items():
+        if not rows.rows:
+            raise DataError(
+                f"data.context: got {context}: no conversation for {split} has a reply within so "
+                f"many tokens; the shortest has {min(len(row.tokens) for row in encoded[split]):,}"
+            )
+    return fitted
 
 
 def fit(rows: Sequence[ChatTokens], capacity: int, spec: ChatSpec) -> Fitted:
@@ -287,6 +294,24 @@ def fit(rows: Sequence[ChatTokens], capacity: int, spec: ChatSpec) -> Fitted:
     return Fitted(rows=tuple(kept), cut=tuple(cut), left_out=left_out)
 
 
+def _rows(
+    fitted: Mapping[Split, Fitted], spec: ChatSpec, context: int, vocab: int, seed: int
+) -> dict[Split, RowExamples]:
+    """The conversations laid out in rows."""
+    form = RowForm(
+        context=context,
+        ahead=1,
+        framing=UNFRAMED,
+        packing=spec.packing,
+        vocab=vocab,
+        whole=True,
+    )
+    return {
+        split: RowExamples(_stream(rows.rows), split, form, seed=seed, random=False)
+        for split, rows in fitted.items()
+    }
+
+
 def _stream(rows: Sequence[ChatTokens]) -> TokenStream:
     lengths = [len(row.tokens) for row in rows]
     return TokenStream(
@@ -299,13 +324,26 @@ def _stream(rows: Sequence[ChatTokens]) -> TokenStream:
 
 
 def inputs_for(
-    template: ChatTemplate, tokenizer: Tokenizer, context: int, stops: frozenset[int]
+    template: ChatTemplate,
+    tokenizer: Tokenizer,
+    context: int,
+    stops: frozenset[int],
+    *,
+    pairs: bool = False,
 ) -> TextInputs:
-    """What makes tokens of texts that come later, and of conversations."""
+    """What makes tokens of texts that come later, and of conversations.
+
+    Args:
+        template: Renders them.
+        tokenizer: Makes tokens.
+        context: The most tokens of one.
+        stops: Tokens that end a reply.
+        pairs: Whether what is given is a question and an answer to it.
+    """
     form = ChatForm(
         names=dict(template.names), stops=tuple(sorted(stops)), day=template.day.isoformat()
     )
-    return TextInputs(tokenizer, TextForm(context=context, chat=form), template)
+    return TextInputs(tokenizer, TextForm(context=context, pairs=pairs, chat=form), template)
 
 
 def day_decision(spec: ChatSpec, template: ChatTemplate) -> Decision | None:
@@ -316,7 +354,8 @@ def day_decision(spec: ChatSpec, template: ChatTemplate) -> Decision | None:
     return Decision(place="data.date", value=template.day.isoformat(), reason=reason)
 
 
-def _specials(purpose: Purpose, tokenizer: Tokenizer) -> dict[Special, int]:
+def specials_of(purpose: Purpose, tokenizer: Tokenizer) -> dict[Special, int]:
+    """The special tokens that a task asked for, of those that there are."""
     numbers = {name: tokenizer.special(name) for name in purpose.specials}
     return {name: number for name, number in numbers.items() if number is not None}
 

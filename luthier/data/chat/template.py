@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Template
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
 
+from luthier.data.chat.conversation import UnusableRowError
 from luthier.data.chat.meter import check_size, metered
 from luthier.data.chat.sandbox import (
     REPLY_CLOSES,
@@ -37,10 +38,6 @@ _WRONG = (
     RecursionError,
 )
 """All that a template can do wrong while it is rendered."""
-
-
-class TemplateRefusal(DataError):  # noqa: N818
-    """A template that cannot be used, or does not take a conversation."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,9 @@ class ChatTemplate:
             reply: Whether it ends where the assistant goes on.
 
         Raises:
-            DataError: If the template does not take it, or asks for too much.
+            UnusableRowError: If the template does not take it.
+            TemplateLimitError: If it asks for too much.
+            DataError: If it is no template.
         """
         given = {
             **self.names,
@@ -94,9 +93,9 @@ class ChatTemplate:
                     size += len(part)
                     check_size(size)
         except Refused as error:
-            raise TemplateRefusal(f"{self.told} refuses it: {error}") from None
+            raise UnusableRowError(f"{self.told} refuses it: {error}") from None
         except _WRONG as error:
-            raise TemplateRefusal(
+            raise UnusableRowError(
                 f"{self.told} cannot render it: {type(error).__name__}: {error!s:.200}"
             ) from None
         return "".join(parts)
@@ -117,17 +116,15 @@ class ChatTemplate:
     @cached_property
     def _compiled(self) -> Template:
         if len(self.source) > MOST_SOURCE_CHARACTERS:
-            raise TemplateRefusal(
-                f"{self.told} is longer than {MOST_SOURCE_CHARACTERS:,} characters"
-            )
+            raise DataError(f"{self.told} is longer than {MOST_SOURCE_CHARACTERS:,} characters")
         try:
             return compiled(self.source)
         except TemplateSyntaxError as error:
-            raise TemplateRefusal(
+            raise DataError(
                 f"{self.told} is no template in Jinja: line {error.lineno}: {error.message}"
             ) from None
         except (*_WRONG, SyntaxError, MemoryError) as error:
-            raise TemplateRefusal(f"{self.told} is no template in Jinja: {error!s:.200}") from None
+            raise DataError(f"{self.told} is no template in Jinja: {error!s:.200}") from None
 
 
 def without_marks(text: str) -> str:

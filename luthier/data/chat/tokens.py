@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from luthier.data.chat.conversation import MARKS, Conversation
-from luthier.data.chat.template import ChatTemplate, TemplateRefusal
+from luthier.data.chat.conversation import MARKS, Conversation, UnusableRowError
+from luthier.data.chat.template import ChatTemplate
 from luthier.data.chat.turns import Span, around, rendered
 from luthier.data.text.pieces import Spelled, narrow, sizes_from_ends
 from luthier.data.text.tokenizer import Tokenizer
@@ -36,6 +36,12 @@ class ChatTokens:
     """`(T,)`, whether it is predicted."""
     stops: tuple[int | None, ...]
     """The token that ends each reply; none where no special token does."""
+
+    @property
+    def answer(self) -> ChatTokens:
+        """All of it, up to the last token that is learned."""
+        learned = np.flatnonzero(self.learned)
+        return self.first(int(learned[-1]) + 1) if len(learned) else self
 
     def first(self, count: int) -> ChatTokens:
         """Its first tokens."""
@@ -70,7 +76,7 @@ class ChatEncoder:
         """The tokens of what was said, up to where the assistant goes on.
 
         Raises:
-            DataError: If the template does not take it.
+            UnusableRowError: If the template does not take it.
         """
         plain, tools = messages.plain(), messages.tools
         text = self.template.render(plain, tools=tools, reply=True)
@@ -82,7 +88,7 @@ class ChatEncoder:
         """One conversation.
 
         Raises:
-            DataError: If the template does not take it, or its turns cannot be found.
+            UnusableRowError: If the template does not take it, or its turns cannot be found.
         """
         turns = rendered(self.template, conversation)
         found = self._cut(turns.text, [span.start for span in turns.replies])
@@ -95,7 +101,7 @@ class ChatEncoder:
             first, behind, stop = _tokens_of(span, turns.text, starts, ends, special)
             message = conversation.messages[number]
             if behind - first <= (stop is not None):
-                raise TemplateRefusal(
+                raise UnusableRowError(
                     f"{self.template.told} renders nothing of message {number + 1}, of assistant"
                 )
             stops.append(None if stop is None else int(tokens[stop]))
@@ -176,7 +182,7 @@ class ChatEncoder:
         if kept.sum() != len(text) or not np.array_equal(
             codes[kept], np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
         ):
-            raise TemplateRefusal(
+            raise UnusableRowError(
                 "holds the name of a special token in a message, and "
                 f"{self.template.told} changes messages, so that it cannot be told from one of its "
                 "own"

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from luthier.data.chat.conversation import MARKS, Conversation
+from luthier.data.chat.conversation import MARKS, Conversation, UnusableRowError
 from luthier.data.chat.sandbox import REPLY_CLOSES, REPLY_OPENS
-from luthier.data.chat.template import ChatTemplate, TemplateRefusal, without_marks
+from luthier.data.chat.template import ChatTemplate, without_marks
 
 OPENS, CLOSES = MARKS[2:]
 
@@ -42,7 +42,7 @@ def rendered(template: ChatTemplate, conversation: Conversation) -> Turns:
     """The text, and where the replies stand in it.
 
     Raises:
-        DataError: If the template does not take the conversation, or a turn cannot be found.
+        UnusableRowError: If the template does not take the conversation, or a turn cannot be found.
     """
     messages, tools = conversation.plain(), conversation.tools
     marked = template.render(messages, tools=tools)
@@ -81,7 +81,7 @@ def _by_blocks(template: ChatTemplate, marked: str, count: int) -> Turns:
         else:
             place += len(part)
     if len(spans) != count:
-        raise TemplateRefusal(
+        raise UnusableRowError(
             f"{template.told} has {len(spans)} generation blocks for {count} turns of assistant; "
             "wanted one for each"
         )
@@ -112,7 +112,7 @@ def _end_of(
     """Where the first turns end in the whole text; none if it does not begin with them."""
     try:
         begun = template.render(messages, tools=tools, reply=reply)
-    except TemplateRefusal:
+    except UnusableRowError:
         return None
     return len(begun) if text.startswith(begun) else None
 
@@ -148,8 +148,8 @@ def around(content: str, opens: str, closes: str) -> str:
     return f"{before}{opens}{bare}{closes}{content[len(before) + len(bare) :]}"
 
 
-def _lost(template: ChatTemplate, number: int) -> TemplateRefusal:
-    return TemplateRefusal(
+def _lost(template: ChatTemplate, number: int) -> UnusableRowError:
+    return UnusableRowError(
         f"{template.told} renders message {number + 1} so that it cannot be found; put "
         "{% generation %} and {% endgeneration %} into the template, around what the assistant says"
     )

@@ -9,14 +9,17 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
+from luthier.data.chat.conversation import Conversation, Message, UnusableRowError
+from luthier.data.chat.meter import TemplateLimitError
 from luthier.data.chat.template import ChatTemplate
+from luthier.data.chat.tokens import ChatEncoder
 from luthier.data.readers.lines import read_lines
 from luthier.data.readers.place import existing
 from luthier.data.readers.stored import Stored
 from luthier.data.text.encoding import TextForm, encode, shape
 from luthier.data.text.found import TextRow, problem_with
 from luthier.data.text.masks import encode_with_masks
-from luthier.data.text.samples import TextSamples
+from luthier.data.text.samples import Text, TextSamples
 from luthier.data.text.text_examples import TOKENS_AT_ONCE, text_of
 from luthier.data.text.tokenizer import Tokenizer
 from luthier.data.text.tokenizer_file import FILE_NAME
@@ -99,6 +102,8 @@ class TextInputs:
             DataError: If one of them is empty, or is no pair where pairs are wanted.
         """
         rows = [self._row(item, start + index) for index, item in enumerate(items)]
+        if self.template is not None and self.form.pairs:
+            return self._answers(rows, self.template, start)
         read = encode_with_masks if self.form.masks else encode
         raw = read(rows, self.tokenizer)
         for row, length in zip(rows, raw.texts.lengths, strict=True):
@@ -115,6 +120,21 @@ class TextInputs:
             pad=self.tokenizer.special("pad") or 0,
             tokenizer=self.tokenizer,
         )
+
+    def _answers(self, rows: Sequence[TextRow], template: ChatTemplate, start: int) -> TextSamples:
+        """Questions and answers, in the form of the template."""
+        encoder = ChatEncoder(template, self.tokenizer)
+        texts = []
+        for row in rows:
+            asked = Message(role="user", content=row.text)
+            said = Message(role="assistant", content=row.second or "")
+            try:
+                made = encoder.encoded(Conversation(name=row.name, messages=(asked, said))).answer
+            except (UnusableRowError, TemplateLimitError) as error:
+                raise DataError(f"{row.name}: {error}") from None
+            texts.append(Text(tokens=made.tokens[: self.form.context]))
+        ids = torch.arange(start, start + len(rows))
+        return TextSamples(texts=texts, labels=torch.full((len(rows),), UNKNOWN), ids=ids)
 
     def _row(self, item: str | tuple[str, str], index: int) -> TextRow:
         name = f"inputs[{index}]"

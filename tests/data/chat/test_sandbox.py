@@ -9,9 +9,12 @@ import pytest
 from chat_data import CHATML, MARKED, STRICT, THOUGHTS
 
 from luthier.data.chat import meter
+from luthier.data.chat.conversation import UnusableRowError
+from luthier.data.chat.meter import TemplateLimitError
 from luthier.data.chat.template import ChatTemplate, without_marks
 from luthier.errors import DataError
 
+REFUSED = (DataError, UnusableRowError, TemplateLimitError)
 TALK = [
     {"role": "system", "content": "Be kind."},
     {"role": "user", "content": " Hi "},
@@ -77,7 +80,7 @@ HARMFUL = {
 def test_harm_is_an_error(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meter, "MOST_STEPS", 20_000)
     begun = time.monotonic()
-    with pytest.raises(DataError):
+    with pytest.raises(REFUSED):
         ChatTemplate(source).render(TALK)
     assert time.monotonic() - begun < 5
 
@@ -91,7 +94,7 @@ def test_the_limits_are_what_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: with no limit on steps, a loop that ends later is rendered."""
     source = "{% for i in range(300) %}{% for j in range(300) %}{% endfor %}{% endfor %}done"
     monkeypatch.setattr(meter, "MOST_STEPS", 20_000)
-    with pytest.raises(DataError, match="more than 20,000 steps: does it loop for ever"):
+    with pytest.raises(TemplateLimitError, match="more than 20,000 steps: does it loop for ever"):
         ChatTemplate(source).render(TALK)
     monkeypatch.setattr(meter, "MOST_STEPS", 10**9)
     assert ChatTemplate(source).render(TALK) == "done"
@@ -99,12 +102,14 @@ def test_the_limits_are_what_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_time_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meter, "MOST_SECONDS", 0.01)
-    with pytest.raises(DataError, match="seconds"):
+    with pytest.raises(TemplateLimitError, match="seconds"):
         ChatTemplate("{% for i in range(99999) %}{% endfor %}").render(TALK)
 
 
 def test_what_a_template_refuses_is_told() -> None:
-    with pytest.raises(DataError, match="the template refuses it: System role not supported"):
+    with pytest.raises(
+        UnusableRowError, match="the template refuses it: System role not supported"
+    ):
         ChatTemplate(STRICT).render(TALK)
     with pytest.raises(DataError, match="no template in Jinja: line 2"):
         ChatTemplate("a\n{% endfor %}").check()

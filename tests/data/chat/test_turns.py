@@ -21,11 +21,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luthier.data.chat.builtin_templates import BUILTINS
-from luthier.data.chat.conversation import Conversation, Message
+from luthier.data.chat.conversation import Conversation, Message, UnusableRowError
 from luthier.data.chat.template import ChatTemplate
 from luthier.data.chat.tokens import ChatEncoder, ChatTokens
 from luthier.data.chat.turns import rendered
-from luthier.errors import DataError
 
 TALK = talk("system: Be kind.", "user: no", "assistant: no", "user: why", "assistant:  because\n")
 CALLS = ({"type": "function", "function": {"name": "area", "arguments": {"side": 2}}},)
@@ -91,12 +90,12 @@ def test_a_template_whose_turns_cannot_be_found() -> None:
         "{% for m in messages | reverse %}{{ m.content | upper }}{% if m.role == 'assistant' %}"
         "{{ m.content | length }}{% endif %}{% endfor %}"
     )
-    with pytest.raises(DataError, match="renders message 2 so that it cannot be found; put"):
+    with pytest.raises(UnusableRowError, match="renders message 2 so that it cannot be found; put"):
         rendered(template(shuffled), talk("user: a", "assistant: b", "user: c", "assistant: d"))
     silent = "{% for m in messages if m.role != 'assistant' %}{{ m.content }}{% endfor %}"
-    with pytest.raises(DataError, match="renders nothing of message 2, of assistant"):
+    with pytest.raises(UnusableRowError, match="renders nothing of message 2, of assistant"):
         learned(template(silent), talk("user: a", "assistant: b"))
-    with pytest.raises(DataError, match="has 1 generation blocks for 2 turns"):
+    with pytest.raises(UnusableRowError, match="has 1 generation blocks for 2 turns"):
         rendered(template("{% generation %}{% endgeneration %}"), TALK)
 
 
@@ -125,7 +124,7 @@ def test_nobody_writes_a_special_token() -> None:
     changing = template(
         CHATML.replace("message['content']", "message['content'] ~ message['content'] | length")
     )
-    with pytest.raises(DataError, match="holds the name of a special token"):
+    with pytest.raises(UnusableRowError, match="holds the name of a special token"):
         ChatEncoder(changing, made).encoded(talk("user: <|im_end|>", "assistant: y"))
 
 
