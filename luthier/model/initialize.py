@@ -20,6 +20,7 @@ from luthier.model.blocks.linear_recurrence import Decay
 from luthier.model.blocks.recurrent import Lstm
 from luthier.model.blocks.residual import Residual
 from luthier.model.blocks.sublayer import Sublayer
+from luthier.model.blocks.transformers import Transformers
 from luthier.model.blocks.unembed import Unembed
 from luthier.spec import Spec
 
@@ -103,7 +104,14 @@ def materialize(
         AssertionError: If there is no rule for some tensor.
     """
     network.to(dtype).to_empty(device=device)
+    foreign = {
+        name: module for name, module in network.named_modules() if isinstance(module, Transformers)
+    }
+    for name, module in foreign.items():
+        module.begin(generator_for(seed, name))
     for prefix, module in network.named_modules():
+        if any(prefix == name or prefix.startswith(f"{name}.") for name in foreign):
+            continue
         tensors = [
             *module.named_parameters(recurse=False),
             *module.named_buffers(recurse=False),

@@ -76,6 +76,8 @@ def _detail(key: str, value: Any) -> str:
         return _words(value)
     if key in ("norm", "projection_norm", "norm_place", "qk_norm"):
         return f"{value} {name.removesuffix(' place')}"
+    if key == "config":  # of a network of another library
+        return str(value["model_type"])
     if key == "causal":
         return "causal" if value else "sees both ways"
     if isinstance(value, bool):

@@ -13,6 +13,8 @@ from luthier.errors import InputError
 from luthier.interop.gguf import is_gguf, read_gguf
 from luthier.interop.huggingface.folder import is_model_folder, is_model_name
 from luthier.interop.huggingface.read import Pretrained, read_pretrained
+from luthier.interop.huggingface.through_transformers import read_through_transformers
+from luthier.model.blocks.transformers import Transformers
 from luthier.model.blueprint import Network
 from luthier.run.adapter_folder import read_adapter
 from luthier.run.directory import RUNS, RunDirectory, find_run
@@ -50,13 +52,16 @@ class Source:
         return self.foreign or pretrained_of(self.model, str(self.path))
 
 
-def find_model(place: Path | str, network: nn.Module | None = None) -> Source:
+def find_model(
+    place: Path | str, network: nn.Module | None = None, *, wrapped: bool = False
+) -> Source:
     """The finished run at `place`, or of that name in `runs/`; or a pretrained network: its
     folder, its GGUF file, or its name on the hub.
 
     Args:
         place: Where it is.
         network: The module that Python code gave when it was trained; else none.
+        wrapped: Whether a folder's network is read through the transformers library, as a block.
 
     Raises:
         InputError: If there is none, or it is not finished, or cannot be used.
@@ -69,7 +74,7 @@ def find_model(place: Path | str, network: nn.Module | None = None) -> Source:
         return Source(path=directory.path, model=model, files=directory.model, directory=directory)
     if network is not None:
         raise InputError(f"{place}: describes its own network; leave network out")
-    foreign = read_gguf(Path(place)) if is_gguf(Path(place)) else read_pretrained(place)
+    foreign = _read(place, wrapped=wrapped)
     path = Path(foreign.source)
     return Source(
         path=path,
@@ -79,15 +84,22 @@ def find_model(place: Path | str, network: nn.Module | None = None) -> Source:
     )
 
 
-def weights_of(place: Path | str) -> dict[str, Tensor]:
+def _read(place: Path | str, *, wrapped: bool) -> Pretrained:
+    if is_gguf(Path(place)):
+        return read_gguf(Path(place))
+    return read_through_transformers(place) if wrapped else read_pretrained(place)
+
+
+def weights_of(place: Path | str, *, wrapped: bool = False) -> dict[str, Tensor]:
     """The weights of the model at `place`."""
-    return find_model(place).model.network.state_dict()
+    return find_model(place, wrapped=wrapped).model.network.state_dict()
 
 
 def _with_adapter(directory: RunDirectory, network: Network) -> None:
     """Gives a network the weights of what the run started from, with its adapter's added."""
     adapter = read_adapter(directory.adapter)
-    adapter.fill(network, weights_of(adapter.base))
+    wrapped = any(isinstance(module, Transformers) for module in network.modules())
+    adapter.fill(network, weights_of(adapter.base, wrapped=wrapped))
 
 
 def is_foreign(place: Path | str) -> bool:

@@ -39,6 +39,18 @@ DENSE = {"kind": "dense", "width": 4}
 ATTENTION = {"kind": "attention", "heads": 2, "kv_heads": 1, "position": "rotary"}
 MLP = {"kind": "mlp", "gated": True}
 
+TINY_BERT = {
+    "model_type": "bert",
+    "vocab_size": 23,
+    "hidden_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 12,
+    "max_position_embeddings": 11,
+    "type_vocab_size": 1,
+    "hidden_act": "gelu_new",
+}
+
 EXAMPLES: dict[str, list[tuple[dict[str, Any], tuple[Signal, ...]]]] = {
     "activation": [
         ({"name": "relu"}, EVERY),
@@ -188,6 +200,7 @@ EXAMPLES: dict[str, list[tuple[dict[str, Any], tuple[Signal, ...]]]] = {
         ({"width": 6, "position": "learned", "scale": "sqrt_width", "norm": "layer"}, (TOKENS,)),
         ({"width": 7, "position": "sinusoidal", "dropout": 0.1}, (TOKENS,)),
     ],
+    "transformers": [({"config": TINY_BERT}, (TOKENS,))],
     "unembed": [
         ({"vocab": 9}, (SEQUENCE,)),
         ({"vocab": 9, "bias": True, "softcap": 5.0}, (SEQUENCE,)),

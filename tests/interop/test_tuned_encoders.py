@@ -3,94 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tokenizers
 import torch
 
 pytest.importorskip("transformers")
 
 import transformers
-from encoder_cases import DISTILBERT, MODERNBERT, ROBERTA
-from foreign import theirs
-from tokenizers import models, pre_tokenizers, processors
+from encoder_folders import FAMILIES, TAGGED, TEXTS, WHOLE, folder
 
 import luthier
 from luthier.errors import InputError
 from luthier.run.exporting import export
 from luthier.run.finished import Run
 
-BERT_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-ROBERTA_SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-WORDS = [
-    "anna",
-    "bob",
-    "rome",
-    "oslo",
-    "sings",
-    "walks",
-    "in",
-    "to",
-    "gladly",
-    "sadly",
-    "she",
-    "he",
-]
-TEXTS = [
-    ("anna sings gladly", "good"),
-    ("bob walks sadly", "bad"),
-    ("she sings gladly and walks home", "good"),
-    ("he walks sadly to rome", "bad"),
-] * 4
-TAGGED = "anna B-person\nwalks O\nto O\nrome B-place\n\nhe O\nsings O\nin O\noslo B-place\n\n" * 6
-WHOLE = {"split": {"validation": 0, "test": 0}}
-FAMILIES: dict[str, tuple[str, dict[str, Any], Sequence[str]]] = {
-    "BERT": ("BertModel", {}, BERT_SPECIALS),
-    "RoBERTa": ("RobertaModel", ROBERTA, ROBERTA_SPECIALS),
-    "DistilBERT": ("DistilBertModel", DISTILBERT, BERT_SPECIALS),
-    "ModernBERT": ("ModernBertModel", MODERNBERT, BERT_SPECIALS),
-}
-
-
-def folder(place: Path, family: str) -> Path:
-    """A tiny encoder with a tokenizer of whole words."""
-    kind, settings, specials = FAMILIES[family]
-    names = [*specials, *WORDS]
-    unknown, first, separator = (
-        next(name for name in names if name.lower() in wanted)
-        for wanted in (("[unk]", "<unk>"), ("[cls]", "<s>"), ("[sep]", "</s>"))
-    )
-    inner = tokenizers.Tokenizer(
-        models.WordLevel({name: number for number, name in enumerate(names)}, unk_token=unknown)
-    )
-    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    inner.post_processor = processors.TemplateProcessing(
-        single=f"{first} $A {separator}",
-        pair=f"{first} $A {separator} $B:1 {separator}:1",
-        special_tokens=[(first, names.index(first)), (separator, names.index(separator))],
-    )
-    made = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=inner,
-        unk_token=unknown,
-        cls_token=first,
-        sep_token=separator,
-        pad_token=next(name for name in names if "pad" in name.lower()),
-        mask_token=next(name for name in names if "mask" in name.lower()),
-    )
-    network = theirs(kind, vocab_size=len(names), **settings)
-    network.save_pretrained(place)
-    made.save_pretrained(place)
-    return place
-
 
 def tuned(place: Path, family: str, task: dict[str, Any], data: Any, steps: int = 3) -> Run:
     """A run that starts from the folder of a family."""
     recipe = {
         "name": "tuned",
-        "start": str(folder(place / "start", family)),
+        "start": str(folder(place / "start", *FAMILIES[family])),
         "task": task,
         "data": data,
         "optimizer": {"kind": "adamw", "learning_rate": 3e-3},
@@ -157,7 +91,7 @@ def test_it_learns(texts: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_a_sentence_encoder_is_pooled_as_it_was(texts: dict[str, Any], tmp_path: Path) -> None:
-    place = folder(tmp_path / "start", "BERT")
+    place = folder(tmp_path / "start", *FAMILIES["BERT"])
     (place / "1_Pooling").mkdir()
     ways = {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
     (place / "1_Pooling" / "config.json").write_text(json.dumps(ways))

@@ -9,7 +9,12 @@ from typing import Any, TypeVar
 from luthier.errors import InputError, nearest
 from luthier.wording import shown
 
-_ELSE = "; what luthier has no family for, the transformers extra runs: model.kind: transformers"
+WRAPPED = (
+    "what luthier has no family for, the transformers extra runs, as a start with "
+    "model: {layers: [{kind: transformers}]}"
+)
+"""The way out."""
+_ELSE = f"; {WRAPPED}"
 Choice = TypeVar("Choice")
 
 

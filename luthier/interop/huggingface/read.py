@@ -136,12 +136,12 @@ def read_pretrained(place: Path | str, dtype: torch.dtype | None = torch.float32
 def read_files(folder: ModelFiles, dtype: torch.dtype | None = torch.float32) -> Pretrained:
     """The network that some files hold. Raises what `read_pretrained` raises."""
     plan = plan_of(folder)
-    tokenizer = _tokenizer(folder, plan.reads.vocab)
+    tokenizer = tokenizer_of(folder, plan.reads.vocab)
     network = plan.network()
     matches = plan.family.matches(Row.of(network), plan.aim)
     _load(network, folder.tensors(), plan.family, matches, dtype, str(folder.path))
     specials = special_tokens(folder, plan.config, tokenizer)
-    around, last = _frame(folder), ends(folder, plan.config)
+    around, last = frame_of(folder), ends(folder, plan.config)
     written = partial(documents, plan.reads.vocab, specials, around, last)
     return Pretrained(
         source=str(folder.path),
@@ -205,7 +205,12 @@ def _load(
     fill(network, tensors, matches, family, source)
 
 
-def _tokenizer(folder: ModelFiles, vocab: int) -> Tokenizer | None:
+def tokenizer_of(folder: ModelFiles, vocab: int) -> Tokenizer | None:
+    """The tokenizer of a network with so many tokens; none where the folder has none.
+
+    Raises:
+        InputError: If it does not belong to the network.
+    """
     text = folder.text(TOKENIZER)
     if text is None:
         return None
@@ -217,7 +222,8 @@ def _tokenizer(folder: ModelFiles, vocab: int) -> Tokenizer | None:
         ) from None
 
 
-def _frame(folder: ModelFiles) -> Frame:
+def frame_of(folder: ModelFiles) -> Frame:
+    """What the tokenizer of a folder puts around a text."""
     text = folder.text(TOKENIZER)
     return Frame() if text is None else Frame.of(text)
 

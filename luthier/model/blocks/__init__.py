@@ -30,6 +30,7 @@ from luthier.model.blocks.recurrent import RecurrentSpec
 from luthier.model.blocks.repeat import RepeatSpec
 from luthier.model.blocks.residual import ResidualSpec
 from luthier.model.blocks.tokens import TokensSpec
+from luthier.model.blocks.transformers import TransformersSpec
 from luthier.model.blocks.unembed import UnembedSpec
 from luthier.model.blocks.upsample import UpsampleSpec
 
@@ -60,6 +61,7 @@ Block = Annotated[
     | ResidualSpec
     | RmsNormSpec
     | TokensSpec
+    | TransformersSpec
     | UnembedSpec
     | UpsampleSpec,
     Field(discriminator="kind"),

@@ -1,0 +1,95 @@
+"""Networks that luthier has no family for, through the transformers library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+
+from encoder_folders import BERT_SPECIALS, ROBERTA_SPECIALS, TEXTS, WHOLE, folder
+from foreign import TOKENS, difference, logits, saved, theirs
+
+import luthier
+from luthier.errors import InputError
+from luthier.interop.huggingface.read import read_pretrained
+from luthier.interop.huggingface.through_transformers import read_through_transformers
+from luthier.model.layout import Layout
+from luthier.model.stream import Stream
+from luthier.run.exporting import export
+
+SMALL = {"embedding_size": 12}
+KINDS: dict[str, dict[str, Any]] = {
+    "ElectraModel": SMALL,
+    "AlbertModel": {**SMALL, "num_hidden_groups": 1, "inner_group_num": 1},
+    "MPNetModel": {"pad_token_id": 1, "max_position_embeddings": 50},
+    "BertModel": {},
+    "LlamaModel": {"num_key_value_heads": 2},
+}
+WRAPPED = {"layers": [{"kind": "transformers"}]}
+WORDS = TOKENS.clamp(min=3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_states_are_equal_packed_and_alone(kind: str, tmp_path: Path) -> None:
+    network = theirs(kind, **KINDS[kind])
+    pretrained = read_through_transformers(saved(network, tmp_path))
+    lengths = (21, 9)
+    packed = torch.cat([WORDS[row, :length] for row, length in enumerate(lengths)])[None]
+    with torch.no_grad():
+        ours = pretrained.network(packed, Stream(layout=Layout.packed(lengths)))[0]
+    for found, row, length in zip(ours.split(lengths), range(2), lengths, strict=True):
+        wanted = logits(network, WORDS[row : row + 1, :length])[0]
+        assert difference(found, wanted) < 1e-5
+
+
+def recipe(place: Path, **sections: Any) -> dict[str, Any]:
+    """A classifier that starts from an ELECTRA at `place`."""
+    folder(place / "start", "ElectraModel", SMALL, BERT_SPECIALS)
+    rows = "\n".join(f"{text},{label}" for text, label in TEXTS)
+    (place / "texts.csv").write_text(f"text,label\n{rows}\n")
+    return {
+        "name": "wrapped",
+        "start": str(place / "start"),
+        "task": {"kind": "classify"},
+        "data": {"kind": "text_table", "path": str(place / "texts.csv"), **WHOLE},
+        "model": WRAPPED,
+        "optimizer": {"kind": "adamw", "learning_rate": 3e-3},
+        "training": {"steps": 30, "batch_size": 8, "seed": 1},
+        "placement": {"threads": 1, "precision": "fp32"},
+        **sections,
+    }
+
+
+def test_a_classifier_learns_and_is_found_again(tmp_path: Path) -> None:
+    given = [text for text, _ in TEXTS[:4]]
+    run = luthier.train(recipe(tmp_path), out=tmp_path / "run")
+    found = run.predict(given)
+    assert [one["label"] for one in found] == ["good", "bad", "good", "bad"]
+    (tmp_path / "start" / "model.safetensors").unlink()  # it has all that it needs
+    assert luthier.load(tmp_path / "run").predict(given) == found
+    with pytest.raises(InputError, match="is a member of no family"):
+        export(tmp_path / "run", "huggingface", tmp_path / "out")
+
+
+def test_an_adapter_beside_it(tmp_path: Path) -> None:
+    adapter = {"kind": "lora", "rank": 2, "keep": "adapter"}
+    short = {"steps": 2, "batch_size": 8}
+    run = luthier.train(recipe(tmp_path, adapter=adapter, training=short), out=tmp_path / "run")
+    found = run.predict([TEXTS[0][0]])
+    assert luthier.load(tmp_path / "run").predict([TEXTS[0][0]]) == found
+
+
+def test_what_it_says_where_it_cannot(tmp_path: Path) -> None:
+    place = folder(tmp_path / "start", "ElectraModel", SMALL, ROBERTA_SPECIALS)
+    with pytest.raises(InputError, match=r'"electra".*model: {layers: \[{kind: transformers}\]}'):
+        read_pretrained(place)
+    made = recipe(tmp_path / "other")
+    with pytest.raises(InputError, match=r"there is no start; give start: FOLDER"):
+        luthier.train({name: made[name] for name in made if name != "start"}, out=tmp_path / "run")
+    saved(theirs("T5Model", d_model=32, d_kv=8, d_ff=16, num_layers=1), tmp_path / "t5")
+    with pytest.raises(InputError, match=r"a t5 reads one text and writes another"):
+        read_through_transformers(tmp_path / "t5")
