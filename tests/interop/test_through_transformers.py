@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ from encoder_folders import BERT_SPECIALS, ROBERTA_SPECIALS, TEXTS, WHOLE, folde
 from foreign import TOKENS, difference, logits, saved, theirs
 
 import luthier
-from luthier.errors import InputError
+from luthier.errors import InputError, ShapeError
 from luthier.interop.huggingface.read import read_pretrained
 from luthier.interop.huggingface.through_transformers import read_through_transformers
+from luthier.model.blocks.transformers import TransformersSpec
 from luthier.model.layout import Layout
 from luthier.model.stream import Stream
 from luthier.run.exporting import export
+from luthier.signal import Signal
 
 SMALL = {"embedding_size": 12}
 KINDS: dict[str, dict[str, Any]] = {
@@ -93,3 +97,26 @@ def test_what_it_says_where_it_cannot(tmp_path: Path) -> None:
     saved(theirs("T5Model", d_model=32, d_kv=8, d_ff=16, num_layers=1), tmp_path / "t5")
     with pytest.raises(InputError, match=r"a t5 reads one text and writes another"):
         read_through_transformers(tmp_path / "t5")
+
+
+TINY = {"model_type": "electra", "vocab_size": 9, "hidden_size": 8, "num_attention_heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("config", "reads", "message"),
+    [
+        (TINY, Signal.tokens(8, 10), "vectors for 9 tokens, but gets 10"),
+        (TINY, Signal.tokens(513, 9), "has 512 positions, but gets tokens (513); set data.context"),
+        ({"model_type": "elektra"}, Signal.tokens(8, 9), "has no network for this config: "),
+        (TINY, Signal.of((8, 4)), "transformers reads tokens, but gets a sequence (8, 4)"),
+    ],
+)
+def test_what_does_not_fit(config: dict[str, Any], reads: Signal, message: str) -> None:
+    with pytest.raises(ShapeError, match=re.escape(message)):
+        TransformersSpec(config=config).build(reads)
+
+
+def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(InputError, match=r"needs transformers.*luthier\[transformers\]"):
+        TransformersSpec(config=TINY).build(Signal.tokens(8, 9))
