@@ -12,6 +12,9 @@ from luthier.run.source import Source
 from luthier.run.start import start_from
 from luthier.spec import plain
 
+OF_THE_MODEL = ("tokenizer", "first", "template")
+"""Settings of data that are the model's own, whatever another recipe says."""
+
 
 def other_data(source: Source, recipe: Recipe, progress: Progress | None = None) -> Prepared:
     """The data of a recipe, for a model to be measured on.
@@ -30,6 +33,8 @@ def other_data(source: Source, recipe: Recipe, progress: Progress | None = None)
         raise InputError(f"{source.path}: has layers, but no head that could be measured")
     start = start_from(source)
     asked = {"task": plain(task), "start": None, "model": None, "adapter": None}
+    fields = type(recipe.data).model_fields
+    asked |= {f"data.{name}": "auto" for name in OF_THE_MODEL if name in fields}
     prepared = read(recipe.with_values(asked), start, progress=progress).prepared
     wanted, got = names_of(target), names_of(prepared.target)
     if wanted != got:

@@ -173,7 +173,8 @@ def test_a_run_of_ours_is_written(tmp_path: Path, text: Path) -> None:
 def test_measured_on_other_data(tmp_path: Path, text: Path) -> None:
     folder(tmp_path / "theirs")
     made = luthier.Recipe.of(recipe(tmp_path, text, data={
-        "kind": "text", "path": str(text), "context": 16, "split": {"validation": 0.3}
+        "kind": "text", "path": str(text), "context": 16, "split": {"validation": 0.3},
+        "tokenizer": {"kind": "bytes"},
     }))  # fmt: skip
     found = loaded(tmp_path / "theirs")
     split, evaluation = found.evaluate(on=made)
