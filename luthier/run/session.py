@@ -96,19 +96,7 @@ def open_session(
     recipe, settings = resolved.recipe, resolved.recipe.training
     assert isinstance(settings.batch_size, int)
     assert isinstance(settings.workers, int)
-    for package in settings.track:
-        if not installed(package):
-            raise missing_extra(package, "track")
-    if not any(weight.requires_grad for weight in assembly.network.parameters()):
-        raise InputError(
-            "model: the network has no weights to train; add a layer that has some, or set "
-            "requires_grad where Python code froze them"
-        )
-    if settings.batch_size == settings.accumulate:
-        must_learn_from_one_row(assembly)
-    if settings.samples:
-        assert isinstance(prepared.inputs, TextInputs)
-        _must_be_prompts(prepared.inputs, settings.samples, prepared.signal.shape[0])
+    _must_be_trainable(recipe, prepared, assembly)
     network = with_weights(assembly, recipe, start)
     if start is not None:
         blueprint = assembly.blueprint
@@ -151,6 +139,28 @@ def open_session(
         store=Store(directory.checkpoints, keep=settings.keep_checkpoints),
         adapting=adapted,
     )
+
+
+def _must_be_trainable(recipe: Recipe, prepared: Prepared, assembly: Assembly) -> None:
+    """Refuses what could not train to its end.
+
+    Raises:
+        InputError: If a tracker is missing, nothing can move, or settings contradict each other.
+    """
+    settings = recipe.training
+    for package in settings.track:
+        if not installed(package):
+            raise missing_extra(package, "track")
+    if not any(weight.requires_grad for weight in assembly.network.parameters()):
+        raise InputError(
+            "model: the network has no weights to train; add a layer that has some, or set "
+            "requires_grad where Python code froze them"
+        )
+    if settings.batch_size == settings.accumulate:
+        must_learn_from_one_row(assembly)
+    if settings.samples:
+        assert isinstance(prepared.inputs, TextInputs)
+        _must_be_prompts(prepared.inputs, settings.samples, prepared.signal.shape[0])
 
 
 def _must_be_prompts(inputs: TextInputs, prompts: Sequence[str], context: int) -> None:

@@ -69,6 +69,7 @@ def layer(depth: int) -> Row:
         depth=depth,
         gives=Signal("image", (32, 6, 6)),
         parameters=320 - depth,
+        trained=320 - depth,
         flops=20736,
         activation_bytes=0 if depth else 4608,
     )
