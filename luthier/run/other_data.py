@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from luthier.data.decoding import Progress
 from luthier.data.prepared import Prepared
 from luthier.data.target import names_of
@@ -32,7 +34,7 @@ def other_data(source: Source, recipe: Recipe, progress: Progress | None = None)
     if task is None or target is None:
         raise InputError(f"{source.path}: has layers, but no head that could be measured")
     start = start_from(source)
-    asked = {"task": plain(task), "start": None, "model": None, "adapter": None}
+    asked: dict[str, Any] = {"task": plain(task), "start": None, "model": None, "adapter": None}
     fields = type(recipe.data).model_fields
     asked |= {f"data.{name}": "auto" for name in OF_THE_MODEL if name in fields}
     prepared = read(recipe.with_values(asked), start, progress=progress).prepared

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from luthier.data.chat.shown import ShownConversation, Stretch
 from luthier.metrics.interval import wilson
 from luthier.reports import markup
 from luthier.reports.comparison_report import comparison_report
@@ -169,6 +170,9 @@ def hostile(run: ReportData) -> ReportData:
         split=HOSTILE,
         example_noun=HOSTILE,
         texts=dict.fromkeys(run.pictures, HOSTILE),
+        conversations=(
+            ShownConversation(HOSTILE, (Stretch(learned=True, tokens=(HOSTILE,)),), more=1),
+        ),
     )
 
 
