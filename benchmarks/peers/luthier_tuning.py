@@ -108,7 +108,7 @@ def adapted(order: language_protocol.Order, adapter: str) -> tuple[Ours, Learner
     resolved, made = adapting(network, Resolved(recipe, ()), None)
     assert made is not None
     recipe = resolved.recipe
-    placed = place(network, recipe.placement)
+    placed = place(network, recipe.placement, made.roundable)
     ours = Ours(recipe, placed, recipe.task.build(Documents(vocab=TUNED[order.kind].vocab)))
     optimizer = recipe.optimizer.build(placed.network, made.rates)
     return ours, Learner(placed=placed, optimizer=optimizer, still=made.still)

@@ -96,15 +96,17 @@ def checked(
         if message.says_nothing:
             if message.role == "system":
                 continue
-            raise UnusableRowError(f"message {number}, of {message.role}, is empty")
+            raise UnusableRowError(f"has an empty turn of {message.role} (message {number})")
         if message.role == "system" and found:
-            raise UnusableRowError(f"message {number} is of system; wanted it first, and once")
+            raise UnusableRowError(f"has a turn of system that is not its first (message {number})")
         if message.role == "assistant" and (not found or found[-1].role == "system"):
-            raise UnusableRowError(f"message {number} is of assistant, but nobody has said a word")
+            raise UnusableRowError(
+                f"begins with assistant: nobody has said a word (message {number})"
+            )
         if message.role == "assistant" and found[-1].role == "assistant":
-            raise UnusableRowError(f"message {number} is the second of assistant in a row")
+            raise UnusableRowError(f"has two turns of assistant in a row (message {number})")
         if any(mark in message.content for mark in MARKS):
-            raise UnusableRowError(f"message {number} holds a code point that is no character")
+            raise UnusableRowError(f"holds a code point that is no character (message {number})")
         found.append(message)
     if not found:
         raise UnusableRowError("has no messages")

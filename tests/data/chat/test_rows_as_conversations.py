@@ -119,9 +119,12 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown role": ({"messages": [{**USER, "role": "usr"}]}, 'usr.*did you mean "user"'),
     "an unknown key": ({"messages": [{**USER, "contents": 1}]}, 'did you mean "content"'),
     "no role": ({"messages": [{"content": "Hi"}]}, 'has no "role"'),
-    "an empty question": ({"prompt": " ", "completion": "Yo"}, "message 1, of user, is empty"),
-    "an empty answer": ({"prompt": "Hi", "completion": ""}, "message 2, of assistant, is empty"),
-    "two answers": ({"messages": [USER, BOT, BOT]}, "message 3 is the second of assistant"),
+    "an empty question": ({"prompt": " ", "completion": "Yo"}, "an empty turn of user .message 1"),
+    "an empty answer": (
+        {"prompt": "Hi", "completion": ""},
+        "an empty turn of assistant .message 2",
+    ),
+    "two answers": ({"messages": [USER, BOT, BOT]}, "two turns of assistant in a row .message 3"),
     "no answer": ({"messages": [USER]}, "no turn of assistant"),
     "an answer to nobody": ({"messages": [BOT]}, "nobody has said a word"),
     "a late system message": ({"messages": [USER, {"role": "system", "content": "x"}]}, "first"),
@@ -233,12 +236,12 @@ def test_faults_are_gathered_or_left_out(tmp_path: Path) -> None:
     rows = [{"prompt": f"Hi {n}", "completion": "Yo" if n % 3 else ""} for n in range(9)]
     path = written(tmp_path / "pairs.jsonl", rows)
     with pytest.raises(
-        DataError, match=r"3 rows cannot be used(.|\n)*pairs\.jsonl line 1: message 2"
+        DataError, match=r"3 rows cannot be used(.|\n)*pairs\.jsonl line 1: has an empty turn"
     ):
         read_conversations(chat(path))
     found = read_conversations(chat(path, on_error="skip", split={"validation": 0}))
     assert len(found.parts["train"]) == 6
-    assert found.skipped[0] == ("pairs.jsonl line 1", "message 2, of assistant, is empty")
+    assert found.skipped[0] == ("pairs.jsonl line 1", "has an empty turn of assistant (message 2)")
     assert "6 conversations as prompt and completion" in found.recognised
     late = written(tmp_path / "late.jsonl", [*rows[1:3], *[rows[1]] * 100, {**rows[1], "x": 1}])
     with pytest.raises(DataError, match='has the column "x", which no row had before'):
