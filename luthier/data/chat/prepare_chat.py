@@ -374,7 +374,7 @@ def _sentence(
     found: FoundChat[Conversation], template: ChatTemplate, train: RowExamples, fitted: Fitted
 ) -> str:
     return (
-        f"{found.recognised}; rendered by {template.told}; {len(train):,} training rows of "
+        f"{found.recognised}; rendered by {template.told}; {counted(len(train), 'training row')} of "
         f"{train.signal.shape[0]:,} tokens, {train.fill:.1%} filled; {fitted.learned:,} of "
         f"{fitted.tokens:,} tokens are learned"
     )
