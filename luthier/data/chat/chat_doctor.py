@@ -189,7 +189,7 @@ def _filled(data: PreparedChat) -> Finding:
     rows = data.train
     return Finding(
         severity="warning" if rows.fill < LITTLE_FILLED else "note",
-        message=f"{len(rows):,} training rows of {data.signal.shape[0]:,} tokens are "
+        message=f"{counted(len(rows), 'training row')} of {data.signal.shape[0]:,} tokens: "
         f"{rows.fill:.1%} filled"
         + ("" if rows.fill >= LITTLE_FILLED else "; take packing: true, or a smaller data.context"),
     )

@@ -25,7 +25,7 @@ from luthier.data.chat.tokens import ChatEncoder, ChatTokens, stop_tokens
 from luthier.data.collection import Split
 from luthier.data.decoding import Progress
 from luthier.data.faults import Faults
-from luthier.data.finding import Finding
+from luthier.data.finding import Finding, counted
 from luthier.data.prepared import Noun, Prepared
 from luthier.data.purpose import Purpose, Special
 from luthier.data.target import Documents
@@ -373,8 +373,9 @@ def _fingerprint(encoded: Mapping[Split, Sequence[ChatTokens]], tokenizer: Token
 def _sentence(
     found: FoundChat[Conversation], template: ChatTemplate, train: RowExamples, fitted: Fitted
 ) -> str:
+    rows = counted(len(train), "training row")
     return (
-        f"{found.recognised}; rendered by {template.told}; {counted(len(train), 'training row')} of "
+        f"{found.recognised}; rendered by {template.told}; {rows} of "
         f"{train.signal.shape[0]:,} tokens, {train.fill:.1%} filled; {fitted.learned:,} of "
         f"{fitted.tokens:,} tokens are learned"
     )
