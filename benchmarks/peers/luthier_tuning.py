@@ -121,7 +121,8 @@ def held_out_loss(ours: Ours, rows: RowExamples) -> Callable[[], float]:
         nats, targets = 0.0, 0
         for row in range(len(rows)):
             batch = ours.task.collate(rows.read(np.array([row]), epoch=0))
-            columns = ours.task.judge(ours.network, batch)
+            with ours.placed.autocast():
+                columns = ours.task.judge(ours.network, batch)
             nats += float(columns["nats"].sum())
             targets += int(columns["targets"].sum())
         return nats / targets
