@@ -156,26 +156,6 @@ def test_from_a_folder_to_a_folder(tmp_path: Path, text: Path) -> None:
     assert [one.text for one in found] == [continued(network, made, p) for p in PROMPTS]
 
 
-def test_classes_from_layers(tmp_path: Path) -> None:
-    """A classifier starts from an encoder: texts are framed as the encoder's are."""
-    network, made = folder(tmp_path / "theirs", "BertModel", framed=None)
-    rows = "text,label\n" + "the fox met a dog,good\na hen saw the sea,bad\n" * 20
-    (tmp_path / "rows.csv").write_text(rows)
-    data = {"kind": "text_table", "path": str(tmp_path / "rows.csv")}
-    optimizer = {"kind": "sgd", "learning_rate": 1e-30}
-    given = recipe(tmp_path / "theirs", tmp_path, data=data, optimizer=optimizer)
-    luthier.train(given | {"task": {"kind": "classify"}}, out=tmp_path / "run")
-    found = loaded(tmp_path / "run")
-    assert found.inputs.form.framed
-    tokens = made("the fox met a dog", return_tensors="pt")["input_ids"]
-    with torch.no_grad():
-        ours = found.network.layers(tokens)
-        assert float((ours - network(tokens).last_hidden_state).abs().max()) < 1e-5
-    assert {one["label"] for one in found.predict(PROMPTS)} <= {"good", "bad"}
-    with pytest.raises(InputError, match=r"From the nearest, \w+, it differs in .*global_pool"):
-        export(tmp_path / "run", "huggingface", tmp_path / "ours")
-
-
 def test_a_run_of_ours_is_written(tmp_path: Path, text: Path) -> None:
     """A GPT-2 from scratch, whose documents begin with the token that ends them."""
     made = recipe(tmp_path, text, model={"kind": "gpt2", "depth": 2, "width": 16, "heads": 2})
