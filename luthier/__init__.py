@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from luthier.errors import LuthierError
     from luthier.model.blueprint import Network
     from luthier.recipe import Recipe
+    from luthier.run.exporting import export
     from luthier.run.finished import Run, load
     from luthier.run.pipeline import train
     from luthier.signal import Signal
@@ -22,11 +23,12 @@ _HOMES = {
     "Recipe": "luthier.recipe",
     "Run": "luthier.run.finished",
     "Signal": "luthier.signal",
+    "export": "luthier.run.exporting",
     "load": "luthier.run.finished",
     "train": "luthier.run.pipeline",
 }
 
-__all__ = ["LuthierError", "Network", "Recipe", "Run", "Signal", "load", "train"]
+__all__ = ["LuthierError", "Network", "Recipe", "Run", "Signal", "export", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ import pytest
 
 import luthier
 
-PUBLIC = ["LuthierError", "Network", "Recipe", "Run", "Signal", "load", "train"]
+PUBLIC = ["LuthierError", "Network", "Recipe", "Run", "Signal", "export", "load", "train"]
 
 
 def test_the_public_names() -> None:
