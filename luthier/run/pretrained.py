@@ -89,6 +89,7 @@ def pretrained_of(model: FinishedModel, source: str) -> Pretrained:
         assert separator is not None, "a text that is framed without a separator"
         frame = Frame((found["first"],), (separator,))
     if form.chat is not None:
+        found |= _as_the_template_says(form.chat, tokenizer)
         ends = tuple(dict.fromkeys((*form.chat.stops, *ends)))
     if ends and "end" in found:
         ends = tuple(dict.fromkeys((*ends, found["end"])))
@@ -108,6 +109,18 @@ def pretrained_of(model: FinishedModel, source: str) -> Pretrained:
         template=None if inputs.template is None else inputs.template.source,
         ends=ends,
     )
+
+
+def _as_the_template_says(chat: ChatForm, tokenizer: Tokenizer) -> dict[Special, int]:
+    """The special tokens that a template writes by what it calls them: with other ones, it would
+    write other texts."""
+    told: dict[Special, str] = {"first": "bos_token", "end": "eos_token"}
+    numbers = {
+        special: tokenizer.number(chat.names[name])
+        for special, name in told.items()
+        if name in chat.names
+    }
+    return {special: number for special, number in numbers.items() if number is not None}
 
 
 def _aim(model: FinishedModel, source: str) -> Aim | None:

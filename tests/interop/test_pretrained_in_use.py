@@ -208,3 +208,31 @@ def test_a_folder_is_designed_without_its_weights(tmp_path: Path) -> None:
     assert count == sum(weight.numel() for weight in network.parameters())
     with pytest.raises(InputError, match="has its numbers in"):
         design(str(tmp_path), ["depth=4"])
+
+
+def test_a_chat_model_is_tuned_and_written(tmp_path: Path) -> None:
+    """The template, and what ends an answer, go with it: transformers answers the same."""
+    folder(tmp_path / "theirs", framed=False, template=TEMPLATE, spare=2)
+    rows = [
+        {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]}
+        for asked, said in (("what did the dog say?", "it said"), ("the fox", "is red")) * 8
+    ]
+    (tmp_path / "chat.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    data = {"kind": "chat", "path": str(tmp_path / "chat.jsonl"), "split": {"validation": 0}}
+    luthier.train(recipe(tmp_path / "theirs", tmp_path, data=data), out=tmp_path / "run")
+    export(tmp_path / "run", "huggingface", tmp_path / "ours")
+    network = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "ours")
+    made = transformers.AutoTokenizer.from_pretrained(tmp_path / "ours")
+    assert (made.bos_token, made.eos_token, made.chat_template) == ("<s>", "</s>", TEMPLATE)
+    given = made.apply_chat_template(
+        [{"role": "user", "content": "the fox"}],
+        add_generation_prompt=True,
+        return_tensors="pt",
+        return_dict=True,
+    )
+    wanted = network.generate(**given, do_sample=False, max_new_tokens=12)
+    answer = made.decode(wanted[0, given["input_ids"].shape[1] :], skip_special_tokens=True)
+    for place_of_it in ("run", "ours"):
+        [found] = loaded(tmp_path / place_of_it).generate(["the fox"], GREEDY)
+        assert found.text == answer.strip()
+    assert network.generation_config.eos_token_id in (2, [2])

@@ -27,7 +27,7 @@ from luthier.data.decoding import Progress
 from luthier.data.faults import Faults
 from luthier.data.finding import Finding, counted
 from luthier.data.prepared import Noun, Prepared
-from luthier.data.purpose import Purpose, Special
+from luthier.data.purpose import Purpose
 from luthier.data.target import Documents
 from luthier.data.text.document_choices import CONTEXT_STEP, choose_tokenizer
 from luthier.data.text.document_entry import known_tokenizer
@@ -146,7 +146,7 @@ def prepare_chat(
         train=examples["train"],
         validation=examples.get("validation"),
         test=examples.get("test"),
-        target=Documents(vocab=made.size, specials=specials_of(purpose, made)),
+        target=spoken(purpose, made),
         signal=Signal.tokens(context, made.size),
         inputs=inputs_for(template, made, context, stop_tokens(encoded["train"])),
         decisions=(*found.decisions, *(one for one in decisions if one is not None)),
@@ -354,10 +354,15 @@ def day_decision(spec: ChatSpec, template: ChatTemplate) -> Decision | None:
     return Decision(place="data.date", value=template.day.isoformat(), reason=reason)
 
 
-def specials_of(purpose: Purpose, tokenizer: Tokenizer) -> dict[Special, int]:
-    """The special tokens that a task asked for, of those that there are."""
+def spoken(purpose: Purpose, tokenizer: Tokenizer) -> Documents:
+    """What a network learns from conversations: texts that begin as the template has it, behind
+    nothing that ends another one."""
     numbers = {name: tokenizer.special(name) for name in purpose.specials}
-    return {name: number for name, number in numbers.items() if number is not None}
+    return Documents(
+        vocab=tokenizer.size,
+        specials={name: number for name, number in numbers.items() if number is not None},
+        opening="nothing" if tokenizer.opening is None else tokenizer.opening,
+    )
 
 
 def _fingerprint(encoded: Mapping[Split, Sequence[ChatTokens]], tokenizer: Tokenizer) -> str:

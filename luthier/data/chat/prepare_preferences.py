@@ -17,7 +17,7 @@ from luthier.data.chat.prepare_chat import (
     day_decision,
     encode_all,
     inputs_for,
-    specials_of,
+    spoken,
     tokenizer_for,
 )
 from luthier.data.chat.reading import FoundChat, read_comparisons
@@ -117,7 +117,7 @@ def prepare_preferences(
         train=examples["train"],
         validation=examples.get("validation"),
         test=examples.get("test"),
-        target=Documents(vocab=made.size, specials=specials_of(purpose, made)),
+        target=spoken(purpose, made),
         signal=signal,
         inputs=inputs_for(template, made, context, stops, pairs=not purpose.ahead),
         decisions=(*found.decisions, *(one for one in decisions if one is not None)),
