@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from luthier.data.chat.chat_recognition import conversations_at
 from luthier.data.image import SUFFIXES
 from luthier.data.purpose import Learned
 from luthier.data.readers.archive import ImageArchiveSpec
@@ -28,7 +29,8 @@ _LOOKED_FOR = (
     "folders of classes with pictures, IDX files (train-images-idx3-ubyte), metadata.csv, .tsv, "
     f".jsonl or .parquet, a .npz file, or an archive ({', '.join(ARCHIVE_SUFFIXES)}); tables with "
     "texts and labels, folders of classes with .txt files, words with tags (CoNLL), CLINC150, "
-    "Snips; for a language, text (.txt) or tables with a column of texts"
+    "Snips; for a language, text (.txt), tables with a column of texts, or conversations "
+    "(messages, prompt and completion, chosen and rejected, …)"
 )
 
 
@@ -44,8 +46,10 @@ def recognise(path: Path, learns: Learned = "labels") -> DataSpec:
     """
     place = existing(str(path), _LOOKED_FOR)
     found: DataSpec | None = None
-    if learns == "documents":
-        found = documents_at(place)
+    if learns in ("preferences", "judgements"):
+        found = conversations_at(place)
+    elif learns == "documents":
+        found = conversations_at(place) or documents_at(place)
     else:
         found = labelled_texts_at(place)
         if found is None:

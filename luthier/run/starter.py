@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from luthier.data.chat.prepare_chat import PreparedChat
+from luthier.data.chat.prepare_preferences import PreparedPreferences
 from luthier.data.images import ImagesSpec
 from luthier.data.prepare import prepare
 from luthier.data.prepare_pictures import PreparedPictures
@@ -17,6 +19,7 @@ from luthier.data.sources import DataSpec
 from luthier.data.text.prepare_documents import PreparedDocuments
 from luthier.data.text.prepare_texts import PreparedTexts
 from luthier.errors import InputError, nearest
+from luthier.run.starter_chat import for_conversations
 from luthier.run.starter_documents import for_documents
 from luthier.run.starter_pictures import for_pictures
 from luthier.run.starter_texts import for_texts
@@ -36,6 +39,8 @@ TASKS: dict[str, dict[str, Any]] = {
     "token-classification": TAG,
     "classify_and_tag": {"kind": "classify_and_tag"},
     "language": LANGUAGE,
+    "preference": {"kind": "preference", "loss": "dpo"},
+    "reward": {"kind": "reward"},
     "text-generation": LANGUAGE,
     "fill-mask": {"kind": "language", "objective": "masked", "whole_words": True},
 }
@@ -68,6 +73,8 @@ def starter_recipe(task: str, data: str) -> tuple[str, str]:
     match prepared:
         case PreparedTexts():
             body = for_texts(prepared, purpose.learns)
+        case PreparedChat() | PreparedPreferences():
+            body = for_conversations(prepared)
         case PreparedDocuments():
             body = for_documents(prepared, masked=not purpose.ahead)
         case PreparedPictures():

@@ -186,3 +186,18 @@ def test_a_run_that_starts_from_it_takes_its_template(
     decided = {found.place: found.value for found in run.directory.read_decisions()}
     assert decided["data.template"] == place
     assert run.speaks
+
+
+def test_a_starter_recipe_tunes_what_it_is_told_to(
+    trained: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pairs = tmp_path / "pairs.jsonl"
+    rows = [{"prompt": f"Colour {n}?", "chosen": "Red.", "rejected": "No."} for n in range(9)]
+    pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for task, data in (("language", table), ("preference", pairs), ("reward", pairs)):
+        assert command(["new", task, str(data), "--out", f"{task}.yaml"]) == 0
+        assert "kind: chat" in Path(f"{task}.yaml").read_text()
+        given = [f"start={trained.directory.path}", "training.epochs=null", "training.steps=2"]
+        run = package.train(Recipe.read(f"{task}.yaml", given), out=tmp_path / task)
+        assert run.summary()["steps"] == 2

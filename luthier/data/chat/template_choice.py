@@ -80,7 +80,8 @@ def _builtin(name: str, tokenizer: Tokenizer) -> ChatTemplate:
     if lacking:
         raise DataError(
             f"{PLACE}: {name} ends and begins turns with {', '.join(lacking)}, for which the "
-            "tokenizer has no token; take another template, such as plain"
+            "tokenizer has no token; take another template, such as plain, or add them to those of "
+            f"the start: new_tokens: [{', '.join(lacking)}]"
         )
     return ChatTemplate(builtin.source, usual_names(tokenizer), f"the template {name}")
 

@@ -16,6 +16,7 @@ from luthier.data.chat.conversation import Conversation, UnusableRowError
 from luthier.data.chat.reading import read_comparisons, read_conversations
 from luthier.data.chat.row_columns import FIELDS, RowColumns, recognised
 from luthier.data.chat.row_reading import RowReading
+from luthier.data.recognise import recognise
 from luthier.errors import DataError, SpecError
 from luthier.spec import parse
 
@@ -326,3 +327,13 @@ def test_data_sets_are_named(tmp_path: Path) -> None:
         read_conversations(spec.model_copy(update={"dataset": "mime"}))
     with pytest.raises(DataError, match=r"is no dataset_info\.json; leave it out"):
         read_conversations(spec.model_copy(update={"path": str(tmp_path / "rows.jsonl")}))
+
+
+def test_conversations_are_recognised(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.jsonl", [{"prompt": "Hi", "completion": "Yo"}] * 3)
+    for learns in ("documents", "preferences"):
+        assert recognise(Path(path), learns) == ChatSpec(path=path)  # type: ignore[arg-type]
+    texts = written(tmp_path / "b.jsonl", [{"text": "Once"}] * 3)
+    assert recognise(Path(texts), "documents").kind == "text"
+    with pytest.raises(DataError, match="nothing that is known"):
+        recognise(Path(texts), "preferences")
