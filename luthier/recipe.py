@@ -20,6 +20,7 @@ from luthier.model.families import ModelSpec
 from luthier.placement.place import PlacementSpec
 from luthier.spec import Many, Spec, parse, plain
 from luthier.tasks import TaskSpec
+from luthier.tasks.distill import DistillSpec
 from luthier.training.optimizer import AdamSpec, OptimizerSpec
 from luthier.training.schedule import ConstantSpec, ScheduleSpec
 from luthier.training.settings import TrainingSpec
@@ -52,6 +53,9 @@ class Recipe(Spec):
     """Which weights move of what `start` gives: those of a small adapter, with
     `{kind: lora, rank: 16}`. Left out, all do. What is new, as a head for other classes, always
     does."""
+    distill: DistillSpec | None = None
+    """What a teacher, a finished run that does the same, says is learned too. Of the tasks classify
+    and language."""
     optimizer: OptimizerSpec = Field(default_factory=AdamSpec)
     """How the weights move."""
     schedule: ScheduleSpec = Field(default_factory=ConstantSpec)

@@ -61,6 +61,7 @@ def resolve(
     made = (
         *before,
         *_path(recipe),
+        *_teacher(recipe),
         *prepared.decisions,
         *_model(recipe),
         *_training(recipe, prepared),
@@ -79,6 +80,17 @@ def _path(recipe: Recipe) -> list[Decision]:
         return []  # several paths are made absolute by who reads them
     value = os.path.abspath(Path(given).expanduser())
     return [Decision(place="data.path", value=value, reason=f"{given}, found from anywhere")]
+
+
+def _teacher(recipe: Recipe) -> list[Decision]:
+    if recipe.distill is None or not Path(recipe.distill.teacher).expanduser().exists():
+        return []  # the name of a run, or of a network on the hub
+    given = recipe.distill.teacher
+    value = os.path.abspath(Path(given).expanduser())
+    if value == given:
+        return []
+    reason = f"{given}, found from anywhere"
+    return [Decision(place="distill.teacher", value=value, reason=reason)]
 
 
 def _model(recipe: Recipe) -> tuple[Decision, ...]:

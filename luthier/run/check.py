@@ -27,6 +27,7 @@ from luthier.run.reading import read
 from luthier.run.rows import splits_of
 from luthier.run.session import open_session
 from luthier.run.start import start_of
+from luthier.run.teaching import with_teacher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,8 @@ def check_recipe(recipe: Recipe, progress: Progress | None = None) -> Checked:
     resolved = resolve(given.recipe, prepared, before=given.decisions)
     assembly = assemble(resolved.recipe, prepared)
     directory = RunDirectory(RUNS / recipe.name)
-    adapted = open_session(directory, resolved, prepared, assembly, start).adapting
+    session = with_teacher(open_session(directory, resolved, prepared, assembly, start))
+    adapted = session.adapting
     return Checked(
         recognised=prepared.recognised,
         splits={name: len(rows) for name, rows in splits_of(prepared).items()},

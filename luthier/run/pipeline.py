@@ -30,6 +30,7 @@ from luthier.run.resuming import must_be_same
 from luthier.run.rows import must_be_same_data, splits_of, where_it_was
 from luthier.run.session import Session, open_session
 from luthier.run.start import start_of
+from luthier.run.teaching import with_teacher
 from luthier.run.watching import Silent, Watching
 from luthier.training.callbacks import Callbacks
 from luthier.training.events import Hook
@@ -88,6 +89,7 @@ def train(
     resolved = resolve(given.recipe, given.prepared, earlier, given.decisions)
     assembly = assemble(resolved.recipe, given.prepared, network)
     session = open_session(directory, resolved, given.prepared, assembly, start)
+    session = with_teacher(session)
     del start  # it has weights of its own
     with RunLock(directory.path):
         if overwrite:

@@ -36,7 +36,7 @@ def data_of(directory: RunDirectory, progress: Progress | None = None) -> Prepar
 def where_it_was(recipe: Recipe, earlier: Iterable[Decision]) -> Recipe:
     """The recipe with its data and its start where they were found when the run began, whatever
     the folder now, and on the day that templates were told then."""
-    found_then = ("data.path", "data.files", "data.date", "start")
+    found_then = ("data.path", "data.files", "data.date", "start", "distill.teacher")
     paths = {found.place: found.value for found in earlier if found.place in found_then}
     return recipe.with_values(paths)
 

@@ -154,9 +154,14 @@ class Classify:
 
     def loss(self, network: nn.Module, batch: ClassifyBatch) -> Loss:
         """One forward pass and its loss."""
+        y_BK, stream = scored(network, batch)
+        return self.loss_of(y_BK, stream, network, batch)
+
+    def loss_of(
+        self, y_BK: Tensor, stream: Stream, network: nn.Module, batch: ClassifyBatch
+    ) -> Loss:
+        """The loss of a pass that was made."""
         assert not self._needs_counts, "balanced weights need the training rows of each class"
-        y_BK, stream = _run(network, batch.inputs)
-        y_BK = in_float32(y_BK)
         targets, weights_K = batch.targets, self._weights_for(y_BK)
         if targets.ndim == 2:
             targets = targets.to(y_BK.dtype)
@@ -255,6 +260,12 @@ def likeliest(y_BK: Tensor, classes: Sequence[str], top: int) -> list[dict[str, 
         ]
         predictions.append({**found[0], "top": found})
     return predictions
+
+
+def scored(network: nn.Module, batch: ClassifyBatch) -> tuple[Tensor, Stream]:
+    """`(B, K)` scores in float32 at least, and the stream of the pass."""
+    y_BK, stream = _run(network, batch.inputs)
+    return in_float32(y_BK), stream
 
 
 def _run(network: nn.Module, inputs: Tensor | Texts) -> tuple[Tensor, Stream]:

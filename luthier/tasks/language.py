@@ -140,6 +140,29 @@ class AskedTexts:
 LanguageBatch = RowBatch | AskedTexts
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a network says where there is a target."""
+
+    x_N: Tensor
+    """`(N, D)`, what its last block reads; without one to be spared, `(N, V)` scores."""
+    last: Unembed | None
+    """The block that makes scores of it."""
+    stream: Stream
+    """Of the pass."""
+
+
+def answered(network: nn.Module, batch: RowBatch) -> Answer:
+    """One forward pass, up to where all scores would be there at once."""
+    stream, last = Stream(layout=batch.layout), last_of_head(network)
+    if isinstance(last, Unembed):
+        assert isinstance(network, Network)
+        x_ND = batch.chosen(before_last(network, batch.tokens_BT, stream))
+        return Answer(x_ND, last, stream)
+    y_NV = in_float32(batch.chosen(forward(network, batch.tokens_BT, stream)))
+    return Answer(y_NV, None, stream)
+
+
 class Language:
     """Cross-entropy of the softmax of a score for each token, in nats, over all targets.
 
@@ -180,19 +203,20 @@ class Language:
     def loss(self, network: nn.Module, batch: LanguageBatch) -> Loss:
         """One forward pass and its loss; `z_loss`, where there is one, is a part of it."""
         assert isinstance(batch, RowBatch), "a loss of texts that somebody asks about"
-        stream = Stream(layout=batch.layout)
-        last = last_of_head(network)
-        smoothing, z_loss = self.spec.label_smoothing, self.spec.z_loss
-        if isinstance(last, Unembed):
-            assert isinstance(network, Network)
-            x_ND = batch.chosen(before_last(network, batch.tokens_BT, stream))
+        return self.loss_of(answered(network, batch), batch)
+
+    def loss_of(self, answer: Answer, batch: RowBatch) -> Loss:
+        """The loss of a pass that was made."""
+        smoothing, z_loss, last = self.spec.label_smoothing, self.spec.z_loss, answer.last
+        if last is not None:
             scoring = Scoring(softcap=last.spec.softcap, label_smoothing=smoothing, z_loss=z_loss)
-            loss, z = linear_cross_entropy(x_ND, last.weight, last.added, batch.targets_N, scoring)
+            loss, z = linear_cross_entropy(
+                answer.x_N, last.weight, last.added, batch.targets_N, scoring
+            )
         else:
-            y_NV = in_float32(batch.chosen(forward(network, batch.tokens_BT, stream)))
             scoring = Scoring(label_smoothing=smoothing, z_loss=z_loss)
-            loss, z = cross_entropy(y_NV, batch.targets_N, scoring)
-        made = finished(loss, batch.count.to(loss.dtype), stream, self._share)
+            loss, z = cross_entropy(answer.x_N, batch.targets_N, scoring)
+        made = finished(loss, batch.count.to(loss.dtype), answer.stream, self._share)
         return Loss(made.sum, made.count, {**made.parts, "z_loss": z}) if z_loss else made
 
     def judge(self, network: nn.Module, batch: LanguageBatch) -> Columns:
@@ -203,16 +227,13 @@ class Language:
         predicted, `bytes` (of the text that the targets stand for).
         """
         assert isinstance(batch, RowBatch), "an evaluation of texts that somebody asks about"
-        stream, last = Stream(layout=batch.layout), last_of_head(network)
-        if isinstance(last, Unembed):
-            assert isinstance(network, Network)
-            x_ND = batch.chosen(before_last(network, batch.tokens_BT, stream))
+        answer = answered(network, batch)
+        if (last := answer.last) is not None:
             nats_N, right_N = linear_nats(
-                x_ND, last.weight, last.added, batch.targets_N, last.spec.softcap
+                answer.x_N, last.weight, last.added, batch.targets_N, last.spec.softcap
             )
         else:
-            y_NV = in_float32(batch.chosen(forward(network, batch.tokens_BT, stream)))
-            nats_N, right_N = nats_of(y_NV, batch.targets_N)
+            nats_N, right_N = nats_of(answer.x_N, batch.targets_N)
         rows, size = batch.rows_N.numpy(), batch.size
         targets = np.bincount(rows, minlength=size)
         nats = np.bincount(rows, nats_N.detach().cpu().double().numpy(), minlength=size)
