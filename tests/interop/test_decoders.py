@@ -200,3 +200,12 @@ def test_stored_types_are_kept_where_asked(tmp_path: Path) -> None:
     stored = read_pretrained(tmp_path, dtype=None).network
     assert {tensor.dtype for tensor in stored.parameters()} == {torch.bfloat16}
     assert difference(read_pretrained(tmp_path).network(TOKENS), wanted) < ENOUGH
+
+
+@torch.no_grad()
+def test_in_float64_there_is_no_difference(tmp_path: Path) -> None:
+    """Of GPT-2, which computes nothing in float32 there."""
+    network = theirs("GPT2LMHeadModel").double()
+    saved(network, tmp_path, torch.float64)
+    ours = read_pretrained(tmp_path, dtype=torch.float64).network
+    assert difference(ours(TOKENS), logits(network)) < 1e-12
