@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Run = Annotated[
     Path,
     typer.Argument(
-        help="A run directory, or the name of one in runs/; or a pretrained network: a Hugging Face "
-        "folder, its name on the hub, a GGUF file."
+        help="A run directory, or the name of one in runs/; or a pretrained network: a Hugging "
+        "Face folder, its name on the hub, a GGUF file."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]

@@ -17,8 +17,8 @@ STANDARD_INPUT = "-"
 Run = Annotated[
     Path,
     typer.Argument(
-        help="A run directory, or the name of one in runs/; or a pretrained network: a Hugging Face "
-        "folder, its name on the hub, a GGUF file."
+        help="A run directory, or the name of one in runs/; or a pretrained network: a Hugging "
+        "Face folder, its name on the hub, a GGUF file."
     ),
 ]
 MaxTokens = Annotated[int | None, typer.Option(help="The most tokens to write; 200 if left out.")]
