@@ -125,6 +125,28 @@ def test_other_losses_train(loss: str, base: str, pairs: str, tmp_path: Path) ->
     assert made.directory.reference.exists() == (loss == "kto")
 
 
+@pytest.mark.parametrize("loss", ["dpo", "kto"])
+def test_parts_of_a_batch_teach_what_the_batch_does(
+    loss: str, base: str, pairs: str, tmp_path: Path
+) -> None:
+    """The loop surveys all parts of a step before it learns from any."""
+    task = {"kind": "preference", "loss": loss, "beta": 1.0}
+    found = []
+    for parts in (1, 4):
+        recipe = tuned(
+            base,
+            pairs,
+            "optimizer={kind: sgd, learning_rate: 0.1}",
+            f"training.accumulate={parts}",
+            "training.steps=3",
+            task=task,
+        )
+        made = package.train(recipe, out=tmp_path / str(parts))
+        found.append(weights(made.directory.path))
+    for name, tensor in found[0].items():
+        np.testing.assert_allclose(tensor, found[1][name], atol=2e-6, err_msg=name)
+
+
 def test_with_an_adapter_no_second_network_is_there(base: str, pairs: str, tmp_path: Path) -> None:
     """The reference is the start, though only an adapter moves; what is finished is whole."""
     recipe = tuned(base, pairs, "training.steps=30", adapter={"kind": "lora", "rank": 4})

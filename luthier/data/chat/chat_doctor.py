@@ -62,7 +62,8 @@ def inspect_preferences(data: PreparedPreferences) -> list[Finding]:
                 f"{tokens[0]:.0f} tokens on average",
             )
         )
-    return worst_first([*found, *dropped(data.template, data.conversations["train"])])
+    found += dropped(data.template, data.conversations["train"])
+    return worst_first([*found, *copies(data.conversations)])
 
 
 def _on_lengths(better: float, worse: float) -> str:
