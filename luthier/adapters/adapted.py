@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from luthier.adapters.lora import LowRank
 from luthier.adapters.new_rows import NewRows
 from luthier.adapters.nf4 import Nf4, linear
+from luthier.adapters.product import adapted_product
 from luthier.model.blocks.conv import TimeConv
 from luthier.model.blocks.recurrent import Lstm
 from luthier.model.dropped import dropped
@@ -118,25 +119,29 @@ class AdaptedLinear(nn.Linear):
         low = active(self)
         if low is None:
             return self._own(x, self.bias)
-        read = dropped(x, low.dropout) if self.training and low.dropout else x
-        thin = F.linear(read, low.down)
+        read = dropped(x, low.dropout) if self.training and low.dropout else None
+        bias = self.bias if low.magnitude is None else None
+        y = self._beside(low, x, bias, read)
         if low.magnitude is None:
-            return _plus(self._own(x, self.bias), thin, low.up, low.scale)
+            return y
         factor = low.factor(base_weight(self))
         assert factor is not None
-        y = _plus(self._own(x, None), thin, low.up, low.scale) * factor[:, 0]
+        y = y * factor[:, 0]
         return y if self.bias is None else y + self.bias
+
+    def _beside(self, low: LowRank, x: Tensor, bias: Tensor | None, read: Tensor | None) -> Tensor:
+        """What the layer gives, and what the thin matrices add to it."""
+        nf4 = quantised(self)
+        weight = base_weight(self) if nf4 is None else nf4
+        if isinstance(weight, Tensor) and weight.requires_grad:  # it moves whole besides
+            thin = F.linear(x if read is None else read, low.down)
+            return F.linear(x, weight, bias) + low.scale * F.linear(thin, low.up)
+        return adapted_product(x, weight, bias, (low.down, low.up), low.scale, read)
 
     def _own(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """What the layer gives without an adapter."""
         nf4 = quantised(self)
         return F.linear(x, base_weight(self), bias) if nf4 is None else linear(x, nf4, bias)
-
-
-def _plus(y: Tensor, thin: Tensor, up: Tensor, scale: float) -> Tensor:
-    """`y + scale * thin up^T`, in one operation."""
-    flat = torch.addmm(y.reshape(-1, y.shape[-1]), thin.flatten(0, -2), up.mT, alpha=scale)
-    return flat.view(y.shape)
 
 
 class AdaptedEmbedding(nn.Embedding):
