@@ -19,8 +19,10 @@ from torch import Tensor
 from luthier.adapters.attach import merge, quantise_dense
 from luthier.adapters.fingerprint import fingerprint
 from luthier.adapters.new_rows import Span, grow
+from luthier.checkpoint.document import from_json
 from luthier.checkpoint.folder import read_folder
 from luthier.checkpoint.manifest import DamagedError
+from luthier.checkpoint.weights import read_weights
 from luthier.errors import InputError, RunError
 from luthier.interop.huggingface.membership import member
 from luthier.interop.huggingface.row import Row
@@ -118,6 +120,34 @@ def read_adapter(path: Path) -> AdapterFolder:
         )
     except DamagedError as error:
         raise RunError(f"{path} is damaged: {error}; train again, or bring back a copy") from None
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether `path` is a folder with an adapter in PEFT's format."""
+    return (path / CONFIG).is_file()
+
+
+def read_foreign_adapter(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What anybody's adapter in PEFT's format says, and its tensors.
+
+    Raises:
+        InputError: If a file is missing or damaged, or no base is named.
+    """
+    try:
+        config = from_json((path / CONFIG).read_bytes())
+    except ValueError as error:
+        raise InputError(f"{path / CONFIG}: is no JSON: {error}; bring it again") from None
+    if not isinstance(config, dict) or not config.get("base_model_name_or_path"):
+        raise InputError(
+            f"{path / CONFIG}: names no base_model_name_or_path; write there the folder of the "
+            "network that the adapter is put on"
+        )
+    if not (path / WEIGHTS).is_file():
+        raise InputError(f"{path}: has no {WEIGHTS}; bring it (not a .bin file, which is a pickle)")
+    try:
+        return config, read_weights(path / WEIGHTS)
+    except DamagedError as error:
+        raise InputError(f"{path / WEIGHTS}: {error.reason}; bring it again") from None
 
 
 def names_for(network: Network, aim: Aim, classes: tuple[str, ...]) -> Names:

@@ -24,7 +24,7 @@ from luthier.run.adapting import Adapting, adapting
 from luthier.run.assembly import Assembly, must_learn_from_one_row, with_weights
 from luthier.run.directory import RunDirectory
 from luthier.run.source import weights_of
-from luthier.run.start import Start
+from luthier.run.start import Start, wrapper
 from luthier.tasks.task import Task
 from luthier.training.average import Average
 from luthier.training.groups import SAME
@@ -131,7 +131,9 @@ def open_session(
             thaw=thaw,
             average=Average(network, settings.ema_decay, still) if settings.ema_decay else None,
             still=still,
-            whole=None if recipe.start is None else partial(weights_of, recipe.start),
+            whole=None
+            if recipe.start is None
+            else partial(weights_of, recipe.start, wrapped=wrapper(recipe) is not None),
         ),
         loader=loader,
         total_steps=total_steps,

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from torch import Tensor, nn
 
+from luthier.adapters.attach import merge
+from luthier.data.target import names_of
 from luthier.errors import InputError
 from luthier.interop.gguf import is_gguf, read_gguf
 from luthier.interop.huggingface.folder import is_model_folder, is_model_name
 from luthier.interop.huggingface.read import Pretrained, read_pretrained
 from luthier.interop.huggingface.through_transformers import read_through_transformers
+from luthier.interop.peft.places import OWN
+from luthier.interop.peft.read import put_on
 from luthier.model.blocks.transformers import Transformers
 from luthier.model.blueprint import Network
-from luthier.run.adapter_folder import read_adapter
+from luthier.run.adapter_folder import is_adapter, names_for, read_adapter, read_foreign_adapter
 from luthier.run.directory import RUNS, RunDirectory, find_run
 from luthier.run.model_folder import FinishedModel, read_model
 from luthier.run.pretrained import finished_model, pretrained_of
@@ -56,7 +60,8 @@ def find_model(
     place: Path | str, network: nn.Module | None = None, *, wrapped: bool = False
 ) -> Source:
     """The finished run at `place`, or of that name in `runs/`; or a pretrained network: its
-    folder, its GGUF file, or its name on the hub.
+    folder, its GGUF file, or its name on the hub; or an adapter of such a network in PEFT's
+    format, put on it.
 
     Args:
         place: Where it is.
@@ -67,6 +72,8 @@ def find_model(
         InputError: If there is none, or it is not finished, or cannot be used.
         RunError: If the model of a run is damaged.
     """
+    if is_adapter(Path(place)):
+        return _of_adapter(Path(place), network)
     if not is_foreign(place):
         directory = find_run(place)
         directory.must_be_finished()
@@ -82,6 +89,20 @@ def find_model(
         files=path if path.is_dir() else None,
         foreign=foreign,
     )
+
+
+def _of_adapter(path: Path, network: nn.Module | None) -> Source:
+    """The network that an adapter in PEFT's format names as its base, with what it adds."""
+    config, tensors = read_foreign_adapter(path)
+    base = str(config["base_model_name_or_path"])
+    beside = path / base  # a folder may travel with its adapter
+    found = find_model(beside if is_model_folder(beside) else base, network)
+    model = found.model
+    aim = found.pretrained().aim
+    classes = () if model.target is None else names_of(model.target)
+    names = OWN if aim is None else names_for(model.network, aim, classes)
+    merge(put_on(model.network, config, tensors, names, source=str(path)))
+    return replace(found, path=path, directory=None)
 
 
 def _read(place: Path | str, *, wrapped: bool) -> Pretrained:
@@ -105,6 +126,8 @@ def _with_adapter(directory: RunDirectory, network: Network) -> None:
 def is_foreign(place: Path | str) -> bool:
     """Whether `place` is a pretrained network, and no run of ours."""
     path = Path(place)
+    if is_adapter(path):
+        return True
     if any((home / "resolved.yaml").exists() for home in (path, RUNS / path)):
         return False
     if is_model_folder(path) or is_gguf(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -244,10 +245,24 @@ def test_the_adapter_of_a_run_is_read_by_peft(world: Path, tmp_path: Path) -> No
     )
     with torch.no_grad():
         before = base(tokens).logits
-        theirs = peft.PeftModel.from_pretrained(base, tmp_path / "run" / "adapter").eval()
+        adapter = tmp_path / "run" / "adapter"
+        theirs = peft.PeftModel.from_pretrained(base, adapter).eval()
         ours = run.network.eval()(tokens)
         torch.testing.assert_close(theirs(tokens).logits, ours, rtol=1e-4, atol=1e-4)
         assert (before - ours).abs().max() > 1e-3
+    theirs.save_pretrained(tmp_path / "theirs")
+    config = json.loads((tmp_path / "theirs" / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = str(tmp_path / "folder")
+    (tmp_path / "theirs" / "adapter_config.json").write_text(json.dumps(config))
+    used = luthier.load(tmp_path / "theirs")
+    torch.testing.assert_close(used.network.eval()(tokens), ours, rtol=1e-5, atol=1e-5)
+    assert used.generate(["the cat"], {"greedy": True})[0].text == (
+        run.generate(["the cat"], {"greedy": True})[0].text
+    )
+    config["base_model_name_or_path"] = None
+    (tmp_path / "theirs" / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="names no base_model_name_or_path"):
+        luthier.load(tmp_path / "theirs")
 
 
 def test_in_bf16_the_finished_model_has_the_start_s_own_weights(
