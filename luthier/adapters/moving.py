@@ -46,10 +46,9 @@ class Moves:
         )
         if not self.in_four_bits:
             return found
-        megabytes = (self.bytes["four_bits"] / 2**20, 4 * self.in_four_bits / 2**20)
         return (
             f"{found}; {amount(self.in_four_bits)} weights in four bits take "
-            f"{megabytes[0]:,.1f} MiB, whole {megabytes[1]:,.1f} MiB"
+            f"{_memory(self.bytes['four_bits'])}, whole {_memory(4 * self.in_four_bits)}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -108,6 +107,10 @@ def amount(count: int) -> str:
             scaled = count / size
             return f"{scaled:.0f} {unit}" if scaled >= 100 else f"{scaled:.1f} {unit}"
     return str(count)
+
+
+def _memory(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB" if size >= 10 * 2**20 else f"{size / 2**10:,.0f} KiB"
 
 
 def _percent(share: float) -> str:
