@@ -68,9 +68,9 @@ class Session:
         if placed.device.type == "cpu":
             placed = for_inference(placed)  # elsewhere there may be no room for a second copy
         if inputs.template is not None:
-            found = Speaker(inputs).answers(placed, prompts, how)
-        else:
-            found = generate(placed, inputs.tokenizer, prompts, how)
+            answers = Speaker(inputs).answers(placed, prompts, how)
+            return {one.prompt: f"\n{one.text}" for one in answers}
+        found = generate(placed, inputs.tokenizer, prompts, how)
         return {one.prompt: one.text for one in found}
 
     def checkpoint_bytes(self) -> int:
