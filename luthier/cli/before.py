@@ -171,7 +171,7 @@ def _print_conversations(shown: Sequence[ShownConversation]) -> None:
     for one in shown:
         terminal.say(f"{one.name}:")
         stretches = [(stretch.tokens, stretch.learned) for stretch in one.stretches]
-        terminal.print_tokens(stretches, more=one.more)
+        terminal.print_tokens(stretches, more=one.more, before=one.before)
 
 
 def _print_counts(design: Design, counts: Counts) -> None:

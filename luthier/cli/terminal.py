@@ -81,9 +81,12 @@ def print_table(
     paper.print()
 
 
-def print_tokens(stretches: Iterable[tuple[Sequence[str], bool]], more: int) -> None:
+def print_tokens(
+    stretches: Iterable[tuple[Sequence[str], bool]], more: int = 0, before: int = 0
+) -> None:
     """Tokens, each apart from the next; those of marked stretches in colour, between « and »."""
     line = Text()
+    line.append(f"{before:,} tokens, and then … " if before else "", style="dim")
     for tokens, marked in stretches:
         line.append("«" if marked else "", style="bold")
         for number, token in enumerate(tokens):

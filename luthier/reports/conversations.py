@@ -29,4 +29,5 @@ def _conversation(one: ShownConversation) -> Markup:
         for stretch in one.stretches
     ]
     more = tag("span.none", f"… and {count(one.more)} tokens more") if one.more else None
-    return tag("div.tokens", tag("div.file", one.name), *stretches, more)
+    before = tag("span.none", f"{count(one.before)} tokens, and then … ") if one.before else None
+    return tag("div.tokens", tag("div.file", one.name), before, *stretches, more)

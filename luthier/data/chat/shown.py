@@ -11,6 +11,8 @@ from luthier.data.text.tokenizer import Tokenizer
 
 MOST_TOKENS = 400
 """Of a conversation that is shown."""
+MOST_BEFORE = 60
+"""Tokens before the first that is learned, where all would not be seen otherwise."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +32,25 @@ class ShownConversation:
     """Where it stands: `pairs.jsonl line 3`."""
     stretches: tuple[Stretch, ...]
     more: int
-    """Tokens that are not shown."""
+    """Tokens behind those that are shown."""
+    before: int = 0
+    """Tokens before them."""
 
     @classmethod
     def of(cls, row: ChatTokens, tokenizer: Tokenizer) -> ShownConversation:
         """What a row holds."""
-        learned = row.learned[:MOST_TOKENS].tolist()
-        learned[:1] = [False]  # nothing is before it to predict it from
-        pairs = zip(learned, row.tokens[:MOST_TOKENS].tolist(), strict=True)
+        learned = row.learned.copy()
+        learned[:1] = False  # nothing is before it to predict it from
+        before = 0
+        if learned.any() and len(learned) > MOST_TOKENS:
+            before = max(int(learned.argmax()) - MOST_BEFORE, 0)
+        some = slice(before, before + MOST_TOKENS)
+        pairs = zip(learned[some].tolist(), row.tokens[some].tolist(), strict=True)
         stretches = tuple(
             Stretch(is_learned, tuple(tokenizer.token_text(token) for _, token in group))
             for is_learned, group in itertools.groupby(pairs, key=lambda pair: pair[0])
         )
-        return cls(row.name, stretches, max(len(row.tokens) - MOST_TOKENS, 0))
+        return cls(row.name, stretches, max(len(learned) - before - MOST_TOKENS, 0), before)
 
     def to_json(self) -> dict[str, Any]:
         """As `check --json` prints it."""
@@ -54,4 +62,5 @@ class ShownConversation:
                 for token in stretch.tokens
             ],
             "more": self.more,
+            "before": self.before,
         }

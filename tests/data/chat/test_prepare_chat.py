@@ -284,3 +284,17 @@ def test_shown_tokens(pairs: str, known: dict[str, str]) -> None:
     assert shown.stretches[1].tokens[-1] == "<|im_end|>"
     assert "".join(shown.stretches[1].tokens[:-1]) == "It␣is␣0,␣dear␣user."
     assert shown.to_json()["tokens"][0] == {"text": "<|im_start|>", "learned": False}
+
+
+def test_what_is_learned_is_shown_behind_a_long_question(
+    tmp_path: Path, known: dict[str, str]
+) -> None:
+    rows = [{"prompt": "a b c d " * 200, "completion": "Yes"}] * 2
+    path = written(tmp_path / "long.jsonl", rows)
+    data = prepared(path, tokenizer=known, context=4000)
+    shown = data.shown[0]
+    assert shown.before > 100
+    assert [stretch.learned for stretch in shown.stretches] == [False, True, False]
+    assert shown.before + sum(len(one.tokens) for one in shown.stretches) + shown.more == len(
+        data.fitted["train"].rows[0].tokens
+    )
