@@ -25,7 +25,7 @@ import harness
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from luthier.data.text.labelled import read_labelled
+from luthier.data.text.labelled.labelled import read_labelled
 from luthier.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]

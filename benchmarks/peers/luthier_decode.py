@@ -12,7 +12,7 @@ import torch
 from language_sizes import NEW_TOKENS, Gpt
 
 from luthier.data.target import Documents
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.inference.generate import write_on
 from luthier.inference.sampling import SamplingSpec
 from luthier.model.blueprint import build

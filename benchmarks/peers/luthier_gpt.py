@@ -14,7 +14,7 @@ import torch
 from language_sizes import GPTS, Gpt
 
 from luthier.data.target import Documents
-from luthier.data.text.samples import RowSamples
+from luthier.data.text.rows.samples import RowSamples
 from luthier.signal import Signal
 
 END = 0

@@ -18,11 +18,11 @@ from language_sizes import GPTS
 from luthier_gpt import END, gpt2
 
 from luthier.data.target import Documents
-from luthier.data.text.framing import Framing
-from luthier.data.text.packing import Cut, Segments, packed
-from luthier.data.text.row_layout import RowForm, laid_out
-from luthier.data.text.samples import RowSamples
-from luthier.data.text.stream import TokenStream
+from luthier.data.text.rows.framing import Framing
+from luthier.data.text.rows.packing import Cut, Segments, packed
+from luthier.data.text.rows.row_layout import RowForm, laid_out
+from luthier.data.text.rows.samples import RowSamples
+from luthier.data.text.rows.stream import TokenStream
 from luthier.signal import Signal
 
 SIZE = GPTS["5m"]

@@ -18,7 +18,7 @@ from language_data import Texts
 from language_sizes import BERT, LSTM
 
 from luthier.data.target import Labels
-from luthier.data.text.samples import Text, TextSamples
+from luthier.data.text.rows.samples import Text, TextSamples
 from luthier.signal import Signal
 from luthier.tasks.classify import Classify
 

@@ -21,11 +21,11 @@ from tuning_rows import Conversations
 from tuning_sizes import ALPHA, LEARNING_RATE, RANK, ROWS, TUNED
 
 from luthier.data.target import Documents
-from luthier.data.text.framing import Framing
-from luthier.data.text.row_layout import RowForm
-from luthier.data.text.rows import RowExamples
-from luthier.data.text.samples import RowSamples
-from luthier.data.text.stream import TokenStream
+from luthier.data.text.rows.framing import Framing
+from luthier.data.text.rows.row_layout import RowForm
+from luthier.data.text.rows.rows import RowExamples
+from luthier.data.text.rows.samples import RowSamples
+from luthier.data.text.rows.stream import TokenStream
 from luthier.interop.huggingface.read import read_pretrained
 from luthier.placement.allocator import keep_freed_memory
 from luthier.placement.place import place

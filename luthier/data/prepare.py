@@ -15,8 +15,8 @@ from luthier.data.purpose import Learned, Purpose
 from luthier.data.readers.mixture import MixtureSpec
 from luthier.data.readers.text import TextSpec
 from luthier.data.sources import DataSpec
-from luthier.data.text.prepare_documents import prepare_documents
-from luthier.data.text.prepare_texts import prepare_texts
+from luthier.data.text.documents.prepare_documents import prepare_documents
+from luthier.data.text.labelled.prepare_texts import prepare_texts
 from luthier.errors import InputError
 
 LABELS = Purpose(learns="labels")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from luthier.data.image import Preprocessing
 from luthier.data.picture_inputs import PictureInputs
 from luthier.data.prepared import Inputs
-from luthier.data.text.inputs import TextInputs
+from luthier.data.text.labelled.inputs import TextInputs
 from luthier.spec import parse
 
 

@@ -19,8 +19,8 @@ from luthier.data.readers.place import existing, names
 from luthier.data.readers.rows import TABLE_SUFFIXES
 from luthier.data.readers.table import ImageTableSpec, table_in
 from luthier.data.sources import DataSpec
-from luthier.data.text.document_recognition import documents_at
-from luthier.data.text.recognition import labelled_texts_at
+from luthier.data.text.documents.document_recognition import documents_at
+from luthier.data.text.labelled.recognition import labelled_texts_at
 from luthier.errors import DataError
 
 MOST_NAMES = 1000

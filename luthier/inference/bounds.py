@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from luthier.data.target import Documents
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)

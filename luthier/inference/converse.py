@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.inference.bounds import Bounds
 from luthier.inference.generate import Told, context_of, prompt_tokens, write_on
 from luthier.inference.sampling import SamplingSpec

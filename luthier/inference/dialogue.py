@@ -8,7 +8,7 @@ from luthier.data.chat.conversation import Conversation as Turns
 from luthier.data.chat.conversation import Message, UnusableRowError
 from luthier.data.chat.meter import TemplateLimitError
 from luthier.data.chat.tokens import ChatEncoder
-from luthier.data.text.inputs import TextInputs
+from luthier.data.text.labelled.inputs import TextInputs
 from luthier.errors import InputError
 from luthier.inference.generate import Generated, Told, context_of, write_on
 from luthier.inference.sampling import SamplingSpec

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import InputError
 from luthier.inference.bounds import Bounds
 from luthier.inference.sampling import Sampler, SamplingSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-from luthier.data.text.tokenizer import Decoder
+from luthier.data.text.tokens.tokenizer import Decoder
 
 Ending = Literal["end", "stop", "max_tokens"]
 """Why a text ended: the network said so, a stop text came, or it was long enough."""

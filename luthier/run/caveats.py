@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from luthier.data.prepared import Prepared
-from luthier.data.text.prepare_documents import PreparedDocuments
+from luthier.data.text.documents.prepare_documents import PreparedDocuments
 from luthier.evaluation.evaluate import Evaluation
 
 

@@ -15,8 +15,8 @@ from luthier.data.finding import Finding
 from luthier.data.prepare_pictures import PreparedPictures
 from luthier.data.prepared import Prepared
 from luthier.data.target import Tags, names_of
-from luthier.data.text.prepare_documents import PreparedDocuments
-from luthier.data.text.prepare_texts import PreparedTexts
+from luthier.data.text.documents.prepare_documents import PreparedDocuments
+from luthier.data.text.labelled.prepare_texts import PreparedTexts
 from luthier.data.text.text_doctor import inspect_texts
 from luthier.errors import DataError
 from luthier.recipe import Recipe

@@ -12,8 +12,8 @@ from torch import nn
 
 from luthier.data.decoding import Progress
 from luthier.data.target import Documents, Target
-from luthier.data.text.inputs import TextInputs
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.labelled.inputs import TextInputs
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import InputError
 from luthier.evaluation.evaluate import Evaluation, evaluate
 from luthier.evaluation.storage import write_evaluation

@@ -6,9 +6,9 @@ from luthier.data.chat.form import ChatForm
 from luthier.data.chat.template import USUAL_DAY
 from luthier.data.purpose import Special
 from luthier.data.target import Documents
-from luthier.data.text.encoding import TextForm
-from luthier.data.text.inputs import TextInputs
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.labelled.encoding import TextForm
+from luthier.data.text.labelled.inputs import TextInputs
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import InputError
 from luthier.interop.huggingface.frame import Frame
 from luthier.interop.huggingface.read import Pretrained

@@ -14,7 +14,7 @@ from luthier.data.chat.shown import ShownConversation
 from luthier.data.examples import Examples
 from luthier.data.pictures import PictureExamples
 from luthier.data.prepared import Prepared
-from luthier.data.text.inputs import TextInputs
+from luthier.data.text.labelled.inputs import TextInputs
 from luthier.errors import InputError
 from luthier.evaluation.storage import read_evaluation
 from luthier.planner.count import count

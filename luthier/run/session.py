@@ -10,7 +10,7 @@ from typing import Any
 from luthier.checkpoint.store import Store
 from luthier.data.loader import Loader
 from luthier.data.prepared import Prepared
-from luthier.data.text.inputs import TextInputs
+from luthier.data.text.labelled.inputs import TextInputs
 from luthier.errors import InputError, missing_extra
 from luthier.inference.dialogue import Speaker
 from luthier.inference.generate import generate, prompt_tokens

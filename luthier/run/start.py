@@ -12,8 +12,8 @@ import torch
 from luthier.adapters.new_rows import Span, grow
 from luthier.data.chat.chat import ChatSpec
 from luthier.data.images import ImagesSpec
-from luthier.data.text.inputs import TextInputs
-from luthier.data.text.labelled import LabelledSpec
+from luthier.data.text.labelled.inputs import TextInputs
+from luthier.data.text.labelled.labelled import LabelledSpec
 from luthier.errors import DataError, InputError, Problem, SpecError
 from luthier.model.blocks import Block
 from luthier.model.blocks.tokens import TokensSpec

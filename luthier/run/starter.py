@@ -16,8 +16,8 @@ from luthier.data.prepare_pictures import PreparedPictures
 from luthier.data.readers.digits import DigitsSpec
 from luthier.data.recognise import recognise
 from luthier.data.sources import DataSpec
-from luthier.data.text.prepare_documents import PreparedDocuments
-from luthier.data.text.prepare_texts import PreparedTexts
+from luthier.data.text.documents.prepare_documents import PreparedDocuments
+from luthier.data.text.labelled.prepare_texts import PreparedTexts
 from luthier.errors import InputError, nearest
 from luthier.run.starter_chat import for_conversations
 from luthier.run.starter_documents import for_documents

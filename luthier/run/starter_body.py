@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from luthier.data.text.tokenizer_training import TokenizerSpec
+from luthier.data.text.tokens.tokenizer_training import TokenizerSpec
 from luthier.spec import Decision
 from luthier.yaml_source import write_yaml
 

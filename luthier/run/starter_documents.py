@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luthier.data.text.prepare_documents import PreparedDocuments
+from luthier.data.text.documents.prepare_documents import PreparedDocuments
 from luthier.run.starter_body import StarterBody, between, comment, tokenizer_lines
 
 STEP_TOKENS = 8192

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from luthier.data.purpose import Learned
 from luthier.data.target import LabelsAndTags, names_of
-from luthier.data.text.prepare_texts import PreparedTexts
+from luthier.data.text.labelled.prepare_texts import PreparedTexts
 from luthier.run.starter_body import StarterBody, between, comment, some_names, tokenizer_lines
 
 KERNELS = {"words": (3, 4, 5), "characters": (2, 3, 4)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from luthier.data.target import Documents, names_of
-from luthier.data.text.inputs import TextInputs
+from luthier.data.text.labelled.inputs import TextInputs
 from luthier.errors import Problem, SpecError
 from luthier.placement.place import place
 from luthier.run.session import Session

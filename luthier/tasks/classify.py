@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from luthier.data.examples import Samples
 from luthier.data.purpose import Purpose, Special
 from luthier.data.target import Labels, Target
-from luthier.data.text.samples import TextSamples
+from luthier.data.text.rows.samples import TextSamples
 from luthier.errors import InputError, Problem, ShapeError, SpecError, nearest
 from luthier.metrics.classification import classification_details, classification_metrics
 from luthier.metrics.interval import Metric

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from luthier.data.purpose import Purpose
 from luthier.data.target import LabelsAndTags, Target
-from luthier.data.text.samples import TextSamples
+from luthier.data.text.rows.samples import TextSamples
 from luthier.metrics.classification import classification_details, classification_metrics
 from luthier.metrics.interval import Metric, wilson
 from luthier.metrics.tagging import entity_metrics, scores_by_type, word_metrics

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from luthier.data.purpose import Purpose, Special
 from luthier.data.target import Documents, Target
-from luthier.data.text.samples import RowSamples, TextSamples
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.rows.samples import RowSamples, TextSamples
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import InputError
 from luthier.metrics.interval import Metric
 from luthier.metrics.language import language_metrics

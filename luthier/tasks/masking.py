@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from luthier.data.randomness import uniforms
-from luthier.data.text.samples import PADDING, RowSamples
+from luthier.data.text.rows.samples import PADDING, RowSamples
 
 MASKED, RANDOM = 0.8, 0.1
 """What becomes of a chosen token: the mask, any token, else it stays."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from luthier.data.chat.answers import AnswerSamples
 from luthier.data.purpose import Purpose
 from luthier.data.target import Documents, Target
-from luthier.data.text.samples import TextSamples
+from luthier.data.text.rows.samples import TextSamples
 from luthier.metrics.interval import Metric
 from luthier.metrics.preference import preference_metrics
 from luthier.model.blocks.unembed import UnembedSpec

@@ -15,7 +15,7 @@ from luthier.data.chat.answers import AnswerSamples
 from luthier.data.chat.tokens import ChatTokens
 from luthier.data.purpose import Purpose
 from luthier.data.target import Documents, Target
-from luthier.data.text.samples import Text, TextSamples
+from luthier.data.text.rows.samples import Text, TextSamples
 from luthier.metrics.interval import Metric
 from luthier.metrics.preference import preference_metrics
 from luthier.model.blocks.dense import DenseSpec

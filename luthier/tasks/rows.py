@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from luthier.data.text.samples import PADDING, RowSamples
+from luthier.data.text.rows.samples import PADDING, RowSamples
 from luthier.model.layout import Layout
 
 

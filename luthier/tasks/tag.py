@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from luthier.data.purpose import Purpose
 from luthier.data.target import Tags, Target
-from luthier.data.text.samples import TextSamples
+from luthier.data.text.rows.samples import TextSamples
 from luthier.errors import InputError
 from luthier.metrics.interval import Metric
 from luthier.metrics.tagging import entity_metrics, scores_by_type, word_metrics

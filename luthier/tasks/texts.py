@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from luthier.data.text.samples import Text, TextSamples
+from luthier.data.text.rows.samples import Text, TextSamples
 from luthier.model.blueprint import Network
 from luthier.model.layout import Layout
 from luthier.model.stream import Stream

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from luthier.data.target import Tags
-from luthier.data.text.samples import PADDING, Text, TextSamples
-from luthier.data.text.tagging import OUTSIDE, entities_in
+from luthier.data.text.labelled.tagging import OUTSIDE, entities_in
+from luthier.data.text.rows.samples import PADDING, Text, TextSamples
 from luthier.tasks.texts import Texts
 
 From = Literal["first", "mean"]

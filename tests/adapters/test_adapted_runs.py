@@ -13,7 +13,7 @@ import torch
 
 import luthier
 from luthier.checkpoint.weights import read_weights
-from luthier.data.text.inputs import TextInputs
+from luthier.data.text.labelled.inputs import TextInputs
 from luthier.errors import InputError, RunError, SpecError
 from luthier.interop.huggingface.write import write_pretrained
 from luthier.recipe import Recipe

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from luthier.data.target import Documents
-from luthier.data.text.subwords import BpeSpec, UnigramSpec
-from luthier.data.text.symbols import BytesSpec, CharactersSpec, WordsSpec
-from luthier.data.text.tokenizer import Tokenizer
-from luthier.data.text.tokenizer_training import train_tokenizer
+from luthier.data.text.tokens.subwords import BpeSpec, UnigramSpec
+from luthier.data.text.tokens.symbols import BytesSpec, CharactersSpec, WordsSpec
+from luthier.data.text.tokens.tokenizer import Tokenizer
+from luthier.data.text.tokens.tokenizer_training import train_tokenizer
 from luthier.model.blueprint import LayersSpec, Network, build
 from luthier.model.initialize import materialize
 from luthier.placement.placed import Placed

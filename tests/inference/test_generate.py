@@ -19,7 +19,7 @@ from small_writer import (
     writer,
 )
 
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import InputError
 from luthier.inference.converse import Conversation
 from luthier.inference.generate import generate, prompt_tokens

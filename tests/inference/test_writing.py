@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_writer import BPE, BYTES, CHARACTERS, UNIGRAM, WORDS
 
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.inference.writing import Writing
 
 TOKENIZERS = {"bytes": BYTES, "bpe": BPE, "characters": CHARACTERS, "words": WORDS}

@@ -16,8 +16,8 @@ from torch import Tensor
 from luthier.checkpoint.files import Files, Operation
 from luthier.checkpoint.weights import read_weights
 from luthier.data.target import Documents
-from luthier.data.text.subwords import BpeSpec
-from luthier.data.text.tokenizer_training import train_tokenizer
+from luthier.data.text.tokens.subwords import BpeSpec
+from luthier.data.text.tokens.tokenizer_training import train_tokenizer
 from luthier.errors import InputError, RunError, StorageError
 from luthier.interop.huggingface import write as writing
 from luthier.interop.huggingface.correspondence import (

@@ -19,7 +19,7 @@ from foreign import VOCAB, difference, logits, saved, theirs
 from test_encoders import WORDS
 from tokenizers import models, pre_tokenizers, processors
 
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import InputError
 from luthier.interop.huggingface.frame import Frame
 from luthier.interop.huggingface.read import Pretrained, read_pretrained

@@ -15,7 +15,7 @@ from run_support import small, weights
 import luthier
 from luthier.checkpoint.document import sealed, unsealed
 from luthier.data.purpose import Special
-from luthier.data.text.tokenizer_training import WordsSpec, train_tokenizer
+from luthier.data.text.tokens.tokenizer_training import WordsSpec, train_tokenizer
 from luthier.errors import InputError
 from luthier.recipe import Recipe
 from luthier.run.check import check_recipe

@@ -27,8 +27,8 @@ from toy_texts import (
 
 from luthier.data.purpose import Purpose
 from luthier.data.target import Documents
-from luthier.data.text.samples import Text, TextSamples
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.rows.samples import Text, TextSamples
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import InputError, ShapeError, SpecError
 from luthier.model.blocks.unembed import UnembedSpec
 from luthier.model.blueprint import LayersSpec, Network, build

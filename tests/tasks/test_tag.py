@@ -16,8 +16,8 @@ from toy_texts import CASES, CONTEXT, PLAIN_TAGS, TAGS, VOCAB, Case, text, texts
 
 from luthier.data.purpose import Purpose
 from luthier.data.target import Tags
-from luthier.data.text.samples import PADDING, Text, TextSamples
-from luthier.data.text.tagging import entities_in
+from luthier.data.text.labelled.tagging import entities_in
+from luthier.data.text.rows.samples import PADDING, Text, TextSamples
 from luthier.errors import InputError, ShapeError, SpecError
 from luthier.model.blocks.crf import Crf, CrfSpec
 from luthier.model.blocks.dense import DenseSpec

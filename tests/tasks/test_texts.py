@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from toy_texts import CASES, CLASSES, CONTEXT, LENGTHS, VOCAB, Case, texts
 
-from luthier.data.text.samples import Text, TextSamples
+from luthier.data.text.rows.samples import Text, TextSamples
 from luthier.model.blueprint import Network
 from luthier.model.stream import Stream
 from luthier.signal import Signal

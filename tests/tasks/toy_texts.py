@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from luthier.data.target import Documents, Labels, LabelsAndTags, Tags, Target
-from luthier.data.text.samples import PADDING, RowSamples, Text, TextSamples
+from luthier.data.text.rows.samples import PADDING, RowSamples, Text, TextSamples
 from luthier.model.blueprint import LayersSpec, Network, build
 from luthier.model.initialize import materialize
 from luthier.model.layout import Layout

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from luthier.data.chat.tokens import ChatTokens
 from luthier.data.collection import Split
-from luthier.data.text.text_examples import rows_at_once
+from luthier.data.text.labelled.text_examples import rows_at_once
 from luthier.signal import Signal
 
 

@@ -13,7 +13,7 @@ from luthier.data.chat.row_columns import FIELDS
 from luthier.data.readers.folder import stamp_of
 from luthier.data.readers.text_files import TextFiles, text_files
 from luthier.data.split import SplitSpec
-from luthier.data.text.texts import TextsSpec
+from luthier.data.text.labelled.texts import TextsSpec
 from luthier.errors import nearest
 from luthier.spec import Auto, Many
 

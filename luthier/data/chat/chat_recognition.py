@@ -11,7 +11,7 @@ from luthier.data.chat.row_columns import recognised
 from luthier.data.faults import Faults
 from luthier.data.readers.rows import read_rows
 from luthier.data.readers.text_files import opened, text_files
-from luthier.data.text.documents import as_lines
+from luthier.data.text.documents.documents import as_lines
 from luthier.errors import DataError
 
 LOOKED_AT = 20

@@ -29,17 +29,17 @@ from luthier.data.finding import Finding, counted
 from luthier.data.prepared import Noun, Prepared
 from luthier.data.purpose import Purpose
 from luthier.data.target import Documents
-from luthier.data.text.document_choices import CONTEXT_STEP, choose_tokenizer
-from luthier.data.text.document_entry import known_tokenizer
-from luthier.data.text.encoding import TextForm
-from luthier.data.text.framing import Framing
-from luthier.data.text.inputs import TextInputs
-from luthier.data.text.learned import LearnedSpec
-from luthier.data.text.row_layout import RowForm
-from luthier.data.text.rows import RowExamples
-from luthier.data.text.stream import TokenStream
-from luthier.data.text.tokenizer import Tokenizer
-from luthier.data.text.tokenizer_training import train_tokenizer
+from luthier.data.text.documents.document_choices import CONTEXT_STEP, choose_tokenizer
+from luthier.data.text.documents.document_entry import known_tokenizer
+from luthier.data.text.labelled.encoding import TextForm
+from luthier.data.text.labelled.inputs import TextInputs
+from luthier.data.text.rows.framing import Framing
+from luthier.data.text.rows.row_layout import RowForm
+from luthier.data.text.rows.rows import RowExamples
+from luthier.data.text.rows.stream import TokenStream
+from luthier.data.text.tokens.learned import LearnedSpec
+from luthier.data.text.tokens.tokenizer import Tokenizer
+from luthier.data.text.tokens.tokenizer_training import train_tokenizer
 from luthier.errors import DataError, InputError
 from luthier.signal import Signal
 from luthier.spec import Decision

@@ -33,7 +33,7 @@ from luthier.data.finding import Finding
 from luthier.data.prepared import Noun, Prepared
 from luthier.data.purpose import Purpose
 from luthier.data.target import Documents
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import DataError
 from luthier.signal import Signal
 

@@ -24,7 +24,7 @@ from luthier.data.readers.splits import split_in_path
 from luthier.data.readers.stored import Stored
 from luthier.data.readers.text_files import TextFiles, opened, text_files
 from luthier.data.split import make_splits
-from luthier.data.text.documents import as_lines
+from luthier.data.text.documents.documents import as_lines
 from luthier.errors import DataError
 from luthier.spec import Decision
 

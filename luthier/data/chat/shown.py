@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from luthier.data.chat.tokens import ChatTokens
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.tokens.tokenizer import Tokenizer
 
 MOST_TOKENS = 400
 """Of a conversation that is shown."""

@@ -12,8 +12,8 @@ from typing import Any
 from luthier.data.chat.builtin_templates import BUILTINS
 from luthier.data.chat.template import MOST_SOURCE_CHARACTERS, ChatTemplate
 from luthier.data.readers.place import existing
-from luthier.data.text.inputs import ABOUT, TEMPLATE_FILE
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.labelled.inputs import ABOUT, TEMPLATE_FILE
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import DataError, nearest
 from luthier.spec import Decision
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from luthier.data.chat.conversation import MARKS, Conversation, UnusableRowError
 from luthier.data.chat.template import ChatTemplate
 from luthier.data.chat.turns import Span, around, rendered
-from luthier.data.text.pieces import Spelled, narrow, sizes_from_ends
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.tokens.pieces import Spelled, narrow, sizes_from_ends
+from luthier.data.text.tokens.tokenizer import Tokenizer
 
 OPENS, CLOSES = MARKS[2:]
 

@@ -13,8 +13,8 @@ from luthier.data.readers.naming import check_names
 from luthier.data.readers.place import existing
 from luthier.data.readers.rows import read_json
 from luthier.data.readers.stored import Stored
-from luthier.data.text.found import CutOff, FoundTexts, TextRow, label_in, problem_with
-from luthier.data.text.texts import TextsSpec
+from luthier.data.text.labelled.found import CutOff, FoundTexts, TextRow, label_in, problem_with
+from luthier.data.text.labelled.texts import TextsSpec
 from luthier.errors import DataError
 from luthier.spec import Auto, Many
 

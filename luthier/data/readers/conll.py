@@ -17,10 +17,17 @@ from luthier.data.readers.rows import read_rows
 from luthier.data.readers.sentences import Sentence, read_sentences, without_positions
 from luthier.data.readers.splits import SplitFiles, locate, only_one
 from luthier.data.readers.stored import Stored
-from luthier.data.text.found import CutOff, FoundTexts, Tagging, TextRow, problem_with, sole_part
-from luthier.data.text.tagging import Written, broken, brought, scheme_of, written_in
-from luthier.data.text.texts import TextsSpec
-from luthier.data.text.words import Division, division_of
+from luthier.data.text.labelled.found import (
+    CutOff,
+    FoundTexts,
+    Tagging,
+    TextRow,
+    problem_with,
+    sole_part,
+)
+from luthier.data.text.labelled.tagging import Written, broken, brought, scheme_of, written_in
+from luthier.data.text.labelled.texts import TextsSpec
+from luthier.data.text.labelled.words import Division, division_of
 from luthier.errors import DataError, nearest
 from luthier.spec import Auto, Decision, Many
 

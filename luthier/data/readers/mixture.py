@@ -7,8 +7,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from luthier.data.readers.text import TextSpec
-from luthier.data.text.division import DocumentSplitSpec
-from luthier.data.text.texts import TextsSpec
+from luthier.data.text.documents.division import DocumentSplitSpec
+from luthier.data.text.labelled.texts import TextsSpec
 from luthier.spec import Many, Spec
 
 SHARED = ("tokenizer", "context", "packing")

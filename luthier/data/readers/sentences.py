@@ -8,7 +8,7 @@ from typing import NamedTuple
 from luthier.data.faults import Faults
 from luthier.data.readers.lines import read_lines
 from luthier.data.readers.stored import Stored
-from luthier.data.text.found import problem_with
+from luthier.data.text.labelled.found import problem_with
 
 DOCUMENT_START = "-DOCSTART-"
 NEARLY = 0.99

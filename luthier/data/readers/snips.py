@@ -17,10 +17,10 @@ from luthier.data.readers.place import existing
 from luthier.data.readers.rows import MAX_TABLE_BYTES
 from luthier.data.readers.stored import Stored, stored_files
 from luthier.data.split import SplitSpec
-from luthier.data.text.found import CutOff, FoundTexts, Tagging, TextRow, problem_with
-from luthier.data.text.tagging import OUTSIDE
-from luthier.data.text.texts import TextsSpec
-from luthier.data.text.words import Division, words_in
+from luthier.data.text.labelled.found import CutOff, FoundTexts, Tagging, TextRow, problem_with
+from luthier.data.text.labelled.tagging import OUTSIDE
+from luthier.data.text.labelled.texts import TextsSpec
+from luthier.data.text.labelled.words import Division, words_in
 from luthier.errors import DataError
 from luthier.spec import Auto, Many
 

@@ -10,9 +10,9 @@ from pydantic import Field
 from luthier.data.faults import Faults
 from luthier.data.readers.folder import stamp_of
 from luthier.data.readers.text_files import TextFiles, text_files
-from luthier.data.text.division import DocumentSplitSpec
-from luthier.data.text.documents import Unit
-from luthier.data.text.texts import TextsSpec
+from luthier.data.text.documents.division import DocumentSplitSpec
+from luthier.data.text.documents.documents import Unit
+from luthier.data.text.labelled.texts import TextsSpec
 from luthier.spec import Auto, Many
 
 

@@ -15,8 +15,8 @@ from luthier.data.readers.naming import check_names
 from luthier.data.readers.place import existing
 from luthier.data.readers.stored import Stored, stored_files
 from luthier.data.readers.whole import read_whole
-from luthier.data.text.found import CutOff, FoundTexts, TextRow, sole_part
-from luthier.data.text.texts import TextsSpec
+from luthier.data.text.labelled.found import CutOff, FoundTexts, TextRow, sole_part
+from luthier.data.text.labelled.texts import TextsSpec
 from luthier.errors import DataError
 from luthier.spec import Auto, Many
 

@@ -18,8 +18,8 @@ from luthier.data.readers.naming import check_names
 from luthier.data.readers.place import existing
 from luthier.data.readers.splits import about_the_data, only_one, split_in_path
 from luthier.data.readers.stored import Stored, stored_files
-from luthier.data.text.found import CutOff, FoundTexts, TextRow, problem_with, sole_part
-from luthier.data.text.texts import TextsSpec
+from luthier.data.text.labelled.found import CutOff, FoundTexts, TextRow, problem_with, sole_part
+from luthier.data.text.labelled.texts import TextsSpec
 from luthier.errors import DataError
 from luthier.spec import Auto, Decision, Many
 

@@ -14,8 +14,15 @@ from luthier.data.readers.naming import check_names
 from luthier.data.readers.rows import TableForm, read_rows
 from luthier.data.readers.splits import SplitFiles, locate, only_one
 from luthier.data.readers.stored import Stored
-from luthier.data.text.found import CutOff, FoundTexts, TextRow, label_in, problem_with, sole_part
-from luthier.data.text.texts import TextsSpec
+from luthier.data.text.labelled.found import (
+    CutOff,
+    FoundTexts,
+    TextRow,
+    label_in,
+    problem_with,
+    sole_part,
+)
+from luthier.data.text.labelled.texts import TextsSpec
 from luthier.errors import DataError, nearest
 from luthier.spec import Auto, Many
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from luthier.data.readers.stored import Stored
-from luthier.data.text.found import problem_with
+from luthier.data.text.labelled.found import problem_with
 
 MOST_BYTES = 64 * 2**20
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from luthier.data.collection import Rows
 from luthier.data.randomness import uniforms
-from luthier.data.text.ragged import offsets_of
+from luthier.data.text.rows.ragged import offsets_of
 
 SHINGLE = 5
 """Characters that stand together."""

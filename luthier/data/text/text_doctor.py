@@ -16,14 +16,14 @@ from luthier.data.purpose import Purpose
 from luthier.data.readers.mixture import MixtureSpec
 from luthier.data.readers.text import TextSpec
 from luthier.data.target import Labels, LabelsAndTags, Tags
-from luthier.data.text.labelled import UNFILLED, LabelledSpec, groups_of, normal_form
-from luthier.data.text.mixing import MixedRows
+from luthier.data.text.documents.prepare_documents import PreparedDocuments, prepare_documents
+from luthier.data.text.labelled.labelled import UNFILLED, LabelledSpec, groups_of, normal_form
+from luthier.data.text.labelled.prepare_texts import PreparedTexts, prepare_texts
+from luthier.data.text.labelled.tagging import OUTSIDE, entities_in
+from luthier.data.text.labelled.text_examples import TextExamples
 from luthier.data.text.near_texts import MOST_CHARACTERS, near_pairs
-from luthier.data.text.prepare_documents import PreparedDocuments, prepare_documents
-from luthier.data.text.prepare_texts import PreparedTexts, prepare_texts
-from luthier.data.text.tagging import OUTSIDE, entities_in
-from luthier.data.text.text_examples import TextExamples
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.rows.mixing import MixedRows
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import DataError
 
 MANY_UNKNOWN = 0.1

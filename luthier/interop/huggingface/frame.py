@@ -9,7 +9,7 @@ from typing import Any
 
 import tokenizers
 
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import InputError
 
 _PROBE = "a"

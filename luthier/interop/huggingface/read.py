@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from luthier.data.target import Documents, Labels, Tags, Target
-from luthier.data.text.tokenizer import Tokenizer
+from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import DataError, InputError
 from luthier.interop.huggingface.config import Config
 from luthier.interop.huggingface.correspondence import Match

@@ -15,8 +15,8 @@ from luthier.data.chat.prepare_chat import PreparedChat, prepare_chat
 from luthier.data.chat.template import ChatTemplate
 from luthier.data.chat.template_choice import choose_template
 from luthier.data.purpose import Purpose
-from luthier.data.text.tokenizer import Tokenizer
-from luthier.data.text.tokenizer_training import BpeSpec, train_tokenizer
+from luthier.data.text.tokens.tokenizer import Tokenizer
+from luthier.data.text.tokens.tokenizer_training import BpeSpec, train_tokenizer
 from luthier.spec import parse
 
 NEXT = Purpose(learns="documents", specials=("end",), ahead=1)

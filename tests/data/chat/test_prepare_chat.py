@@ -17,8 +17,8 @@ from luthier.data.chat.chat import ChatSpec
 from luthier.data.chat.chat_doctor import inspect_chat
 from luthier.data.chat.prepare_chat import PreparedChat, prepare_chat
 from luthier.data.purpose import Purpose
-from luthier.data.text.inputs import TextInputs
-from luthier.data.text.samples import RowSamples
+from luthier.data.text.labelled.inputs import TextInputs
+from luthier.data.text.rows.samples import RowSamples
 from luthier.errors import DataError, InputError, SpecError
 from luthier.model.blueprint import LayersSpec, build
 from luthier.model.initialize import materialize

@@ -13,7 +13,7 @@ from luthier.data.faults import Faults
 from luthier.data.readers.conll import ConllSpec
 from luthier.data.readers.sentences import read_sentences
 from luthier.data.readers.stored import Stored
-from luthier.data.text.found import FoundTexts
+from luthier.data.text.labelled.found import FoundTexts
 from luthier.errors import DataError, SpecError
 from luthier.spec import parse
 

@@ -10,7 +10,7 @@ from luthier.data.purpose import Purpose
 from luthier.data.readers.conll import ConllSpec
 from luthier.data.readers.text import TextSpec
 from luthier.data.readers.text_table import TextTableSpec
-from luthier.data.text.prepare_texts import prepare_texts
+from luthier.data.text.labelled.prepare_texts import prepare_texts
 from luthier.data.text.text_doctor import inspect_texts
 
 LABELS = Purpose(learns="labels")

@@ -8,7 +8,7 @@ import pytest
 
 from luthier.data.faults import Faults
 from luthier.data.readers.text_table import TextTableSpec
-from luthier.data.text.found import FoundTexts, TextRow
+from luthier.data.text.labelled.found import FoundTexts, TextRow
 from luthier.errors import DataError, SpecError
 from luthier.spec import parse
 

@@ -14,7 +14,7 @@ from luthier.data.readers.clinc import ClincSpec
 from luthier.data.readers.snips import Request, SnipsSpec, tagged_words
 from luthier.data.readers.text_folder import TextFolderSpec
 from luthier.data.readers.text_lines import TextLinesSpec
-from luthier.data.text.found import FoundTexts
+from luthier.data.text.labelled.found import FoundTexts
 from luthier.errors import DataError, SpecError
 from luthier.spec import parse
 

@@ -1,0 +1,1 @@
+"""Documents to learn a language from: read once, tokenized, kept on disk."""

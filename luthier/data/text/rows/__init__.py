@@ -1,0 +1,1 @@
+"""Rows of tokens, as a network reads them: packed, mixed, mapped into memory."""
