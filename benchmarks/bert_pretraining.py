@@ -12,19 +12,15 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import statistics
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import harness
-import text_learning
-
-SEEDS = text_learning.SEEDS
+from learning import SEEDS, row_of, trained
 
 
-def main() -> int:
+def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--threads", type=int, default=2)
@@ -32,8 +28,6 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = measured(Path(folder), given.threads)
-    for row in found["rows"]:
-        print(f"{row['who']:12} {row['median']:.4f} ({row['low']:.4f} to {row['high']:.4f})")
     print(*found["notes"], sep="\n")
     if given.json is not None:
         about = {
@@ -44,7 +38,6 @@ def main() -> int:
             "seeds": list(SEEDS),
         }
         given.json.write_text(json.dumps({**about, **found}, indent=1) + "\n")
-    return 0
 
 
 def measured(folder: Path, threads: int) -> dict[str, Any]:
@@ -61,32 +54,19 @@ def measured(folder: Path, threads: int) -> dict[str, Any]:
     pretraining: dict[str, Any] = {}
     for name, changes in starts.items():
         start = folder / name
-        outcome = text_learning.trained("wiki_bert", SEEDS[0], threads, start, *changes)
+        outcome = trained("wiki_bert", SEEDS[0], threads, start, *changes)
         pretraining[name] = {"metrics": outcome["metrics"], "seconds": outcome["seconds"]}
         accuracies[name] = [
-            text_learning.trained(
-                "sst2_bert", seed, threads, folder / f"{name}_{seed}", f"start={start}"
-            )["metrics"]["accuracy"]["value"]
+            trained("sst2_bert", seed, threads, folder / f"{name}_{seed}", f"start={start}")[
+                "metrics"
+            ]["accuracy"]["value"]
             for seed in SEEDS
         ]
-        print(name, accuracies[name], file=sys.stderr, flush=True)
-    rows = [
-        {
-            "case": "sst2_bert",
-            "who": name,
-            "metric": "accuracy",
-            "median": statistics.median(values),
-            "low": min(values),
-            "high": max(values),
-            "values": values,
-            "reference": "",
-        }
-        for name, values in accuracies.items()
-    ]
+    rows = [row_of("sst2_bert", name, "accuracy", values) for name, values in accuracies.items()]
     differences = [a - b for a, b in zip(*accuracies.values(), strict=True)]
     notes = ["Pretrained less without, by seed: " + ", ".join(f"{d:+.4f}" for d in differences)]
     return {"rows": rows, "notes": notes, "pretraining": pretraining}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

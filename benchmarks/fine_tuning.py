@@ -32,8 +32,8 @@ PREPARING = "hf_peft"
 """The environment that makes the folders and the tokens."""
 CEILING_REPEATS = 3
 SAME_START, ROUNDED_START = 0.001, 0.05
-"""By how many nats contestants may differ before they have learned anything; and those that round
-their weights."""
+"""By how many nats contestants may differ before they have learned anything; and those that keep
+their frozen weights in bf16: luthier does wherever only products in bf16 read them."""
 
 
 @dataclass
@@ -135,14 +135,15 @@ def other_starts(measured: Mapping[str, Sequence[Measurement]]) -> dict[str, str
     starts = {
         name: runs[0]["start_loss"] for name, runs in measured.items() if name != CEILING and runs
     }
-    whole = sorted(start for name, start in starts.items() if ROUNDED not in name)
+    rounded = {name for name in starts if ROUNDED in name or name.startswith(harness.OURS)}
+    whole = sorted(start for name, start in starts.items() if name not in rounded)
     if not whole:
         return {}
     middle = whole[len(whole) // 2]
     return {
         name: f"began with a loss of {start:.4f}, where the others had {middle:.4f}"
         for name, start in starts.items()
-        if abs(start - middle) > (ROUNDED_START if ROUNDED in name else SAME_START)
+        if abs(start - middle) > (ROUNDED_START if name in rounded else SAME_START)
     }
 
 

@@ -12,24 +12,19 @@ split. The references in brackets are from the literature, where they were train
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-import harness
+from learning import ROOT, SEEDS, Figures, row_of, save, trained
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from luthier.data.text.labelled.labelled import read_labelled
 from luthier.recipe import Recipe
 
-ROOT = Path(__file__).resolve().parents[1]
-SEEDS = (1, 2, 3)
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
 RECIPES = {
     # recipe: the metrics that are told, and what others reached
@@ -48,20 +43,6 @@ RECIPES = {
         "slot-gated BiLSTM: intent 0.970, slots 0.888 (Goo 2018)",
     ),
 }
-
-
-def trained(name: str, seed: int, threads: int, out: Path, *changes: str) -> dict[str, Any]:
-    """The outcome of a recipe with a seed and changes, as `luthier train --json` prints it."""
-    command = [
-        sys.executable, "-m", "luthier", "train", str(ROOT / "recipes" / f"{name}.yaml"),
-        f"training.seed={seed}", f"placement.threads={threads}", *changes,
-        "--out", str(out), "--json",
-    ]  # fmt: skip
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{name}, seed {seed}: {done.stderr.strip().splitlines()[-1:]}")
-    outcome: dict[str, Any] = json.loads(done.stdout)
-    return outcome
 
 
 def baselines(name: str) -> dict[str, float]:
@@ -94,7 +75,7 @@ def baselines(name: str) -> dict[str, float]:
     }
 
 
-def measured(name: str, threads: int) -> list[dict[str, Any]]:
+def measured(name: str, threads: int) -> list[Figures]:
     """The rows of one recipe."""
     metrics, reference = RECIPES[name]
     with tempfile.TemporaryDirectory() as folder:
@@ -102,44 +83,12 @@ def measured(name: str, threads: int) -> list[dict[str, Any]]:
     rows = []
     for metric in metrics:
         values = [run["metrics"][metric]["value"] for run in runs]
-        rows.append(_row(name, "luthier", metric, values, reference))
+        rows.append(row_of(name, "luthier", metric, values, reference))
     rows[0]["seconds"] = [run["seconds"] for run in runs]
     if metrics == ("accuracy",):
         for who, value in baselines(name).items():
-            rows.append(_row(name, who, "accuracy", [value], ""))
-    for row in rows:
-        figures = f"{row['median']:.4f} ({row['low']:.4f} to {row['high']:.4f})"
-        print(f"{row['case']:20} {row['who']:32} {row['metric']:16} {figures} {row['reference']}")
+            rows.append(row_of(name, who, "accuracy", [value]))
     return rows
-
-
-def _row(case: str, who: str, metric: str, values: list[float], reference: str) -> dict[str, Any]:
-    return {
-        "case": case,
-        "who": who,
-        "metric": metric,
-        "median": statistics.median(values),
-        "low": min(values),
-        "high": max(values),
-        "values": values,
-        "reference": reference,
-    }
-
-
-def _save(path: Path, name: str, rows: list[dict[str, Any]], threads: int) -> None:
-    """Puts the rows of one recipe into the file; those of the others stay."""
-    found = json.loads(path.read_text()) if path.exists() else {"rows": []}
-    kept = [row for row in found["rows"] if row["case"] != name]
-    order = list(RECIPES)
-    found = {
-        "benchmark": "text_learning",
-        "date": datetime.date.today().isoformat(),
-        "command": f"python benchmarks/text_learning.py --threads {threads} --json FILE",
-        "machine": harness.machine(),
-        "seeds": list(SEEDS),
-        "rows": sorted([*kept, *rows], key=lambda row: order.index(row["case"])),
-    }
-    path.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def main() -> int:
@@ -149,10 +98,11 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    command = f"python benchmarks/text_learning.py --threads {given.threads} --json FILE"
     for name in given.recipes or RECIPES:
         rows = measured(name, given.threads)
         if given.json is not None:
-            _save(given.json, name, rows, given.threads)
+            save(given.json, "text_learning", command, list(RECIPES), rows)
     return 0
 
 

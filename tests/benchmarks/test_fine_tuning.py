@@ -123,8 +123,9 @@ def test_cases_are_chosen_by_name() -> None:
 
 def test_another_start_is_found_out() -> None:
     measured = {
-        "luthier bf16": [{"start_loss": 5.0}],
+        "luthier bf16": [{"start_loss": 5.03}],  # frozen weights in bf16
         "peer bf16": [{"start_loss": 5.0005}],
+        "peer bf16 grouped": [{"start_loss": 5.0}],
         "peer bf16 packed": [{"start_loss": 5.02}],
         "peer bf16-weights": [{"start_loss": 5.02}],
         "peer bf16-weights packed": [{"start_loss": 5.1}],
