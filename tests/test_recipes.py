@@ -32,6 +32,7 @@ SLOW = {
     "minilm_clinc150",
     "minilm_sst2",
     "minilm_wnut17",
+    "minilm_xquad",
     "shakespeare_char",
     "sst2_bert",
     "stories",
@@ -47,7 +48,8 @@ LONG_BATCHES = "training.batch_tokens=2048"
 
 def where(recipe: Path) -> Path | None:
     """Where the data of a recipe lies on this machine; none if it brings its own."""
-    given = plain(Recipe.read(recipe).data).get("path")
+    data = plain(Recipe.read(recipe).data)
+    given = data.get("path") or data.get("files", {}).get("train")
     return None if given is None else DATA / Path(given).relative_to("../shared/data")
 
 
@@ -100,7 +102,13 @@ def short(recipe: Path, runs: Path) -> Recipe:
     """
     overrides, data, start = [*SHORT], where(recipe), start_of(recipe)
     given = plain(Recipe.read(recipe))
-    if data is not None:
+    files = given["data"].get("files")
+    if files is not None:
+        places = {
+            split: DATA / Path(at).relative_to("../shared/data") for split, at in files.items()
+        }
+        overrides += [f"data.files.{split}={at}" for split, at in places.items()]
+    elif data is not None:
         overrides.append(f"data.path={data}")
     if "batch_tokens" in given["training"]:
         overrides.append(LONG_BATCHES)

@@ -34,11 +34,23 @@ def print_predictions(found: Sequence[Said], noun: str) -> None:
         heads.append("entities" if marked else "tags")
         for row, part in zip(rows, parts, strict=True):
             row.append(_entities(part) if marked else " ".join(map(_tag, part["tags"])))
+    if "text" in parts[0] and "start" in parts[0]:
+        heads += ["answer", "characters", "probability"]
+        right += [len(heads) - 2, len(heads) - 1]
+        for row, part in zip(rows, parts, strict=True):
+            row += _answer(part)
     terminal.print_table("", heads, rows, right=right)
 
 
 def _others(part: Said, name: str) -> str:
     return ", ".join(f"{other[name]} {other['probability']:.1%}" for other in part["top"][1:])
+
+
+def _answer(part: Said) -> list[str]:
+    """The answer, where it stands, and how sure it is."""
+    if part["start"] is None:
+        return ["(no answer)", "", f"{part['score']:.1%}"]
+    return [part["text"], f"{part['start']} to {part['end']}", f"{part['score']:.1%}"]
 
 
 def _entities(part: Said) -> str:

@@ -13,10 +13,12 @@ from luthier.data.prepare_pictures import prepare_pictures
 from luthier.data.prepared import Prepared
 from luthier.data.purpose import Learned, Purpose
 from luthier.data.readers.mixture import MixtureSpec
+from luthier.data.readers.questions import QuestionsSpec
 from luthier.data.readers.text import TextSpec
 from luthier.data.sources import DataSpec
 from luthier.data.text.documents.prepare_documents import prepare_documents
 from luthier.data.text.labelled.prepare_texts import prepare_texts
+from luthier.data.text.questions.prepare_questions import prepare_questions
 from luthier.errors import InputError
 
 LABELS = Purpose(learns="labels")
@@ -51,6 +53,12 @@ def prepare(
         if learns != "labels":
             raise _unsuited(spec, "pictures with a label each", learns)
         return prepare_pictures(spec, seed=seed, progress=progress, cache=cache)
+    if isinstance(spec, QuestionsSpec):
+        if learns != "answers":
+            raise _unsuited(spec, "questions with their answers", learns)
+        return prepare_questions(spec, purpose, progress=progress)
+    if learns == "answers":
+        raise _unsuited(spec, "no questions with answers in a context", learns)
     if documents != (learns == "documents"):
         raise _unsuited(spec, "documents" if documents else "texts with labels or tags", learns)
     if isinstance(spec, TextSpec | MixtureSpec):
@@ -73,5 +81,6 @@ _WANTED: dict[Learned, str] = {
     "tags": "a tag for each word",
     "labels_and_tags": "a label for each text and a tag for each of its words",
     "preferences": "which of two answers is better ({kind: chat, path: …})",
+    "answers": "where a context answers a question ({kind: questions, path: …})",
     "judgements": "whether answers are good ({kind: chat, path: …})",
 }

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Learned = Literal["labels", "documents", "tags", "labels_and_tags", "preferences", "judgements"]
+Learned = Literal[
+    "labels", "documents", "tags", "labels_and_tags", "preferences", "judgements", "answers"
+]
 """labels: a class for each input · documents: the text itself · tags: a tag for each word ·
 labels_and_tags: both, of the same input · preferences: which of two answers is better ·
-judgements: whether an answer is good."""
+judgements: whether an answer is good · answers: which span of a text answers a question."""
 
 Special = Literal["end", "unknown", "pad", "mask", "first", "separator"]
 """Tokens with a meaning of their own, by what a task needs them for."""

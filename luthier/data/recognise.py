@@ -21,6 +21,7 @@ from luthier.data.readers.table import ImageTableSpec, table_in
 from luthier.data.sources import DataSpec
 from luthier.data.text.documents.document_recognition import documents_at
 from luthier.data.text.labelled.recognition import labelled_texts_at
+from luthier.data.text.questions.question_recognition import questions_at
 from luthier.errors import DataError
 
 MOST_NAMES = 1000
@@ -30,7 +31,8 @@ _LOOKED_FOR = (
     f".jsonl or .parquet, a .npz file, or an archive ({', '.join(ARCHIVE_SUFFIXES)}); tables with "
     "texts and labels, folders of classes with .txt files, words with tags (CoNLL), CLINC150, "
     "Snips; for a language, text (.txt), tables with a column of texts, or conversations "
-    "(messages, prompt and completion, chosen and rejected, …)"
+    "(messages, prompt and completion, chosen and rejected, …); to extract answers, questions as "
+    "SQuAD has them, or rows with question, context and answers"
 )
 
 
@@ -50,6 +52,8 @@ def recognise(path: Path, learns: Learned = "labels") -> DataSpec:
         found = conversations_at(place)
     elif learns == "documents":
         found = conversations_at(place) or documents_at(place)
+    elif learns == "answers":
+        found = questions_at(place)
     else:
         found = labelled_texts_at(place)
         if found is None:

@@ -15,6 +15,7 @@ from luthier.data.readers.folder import ImageFolderSpec
 from luthier.data.readers.idx import MnistSpec
 from luthier.data.readers.mixture import MixtureSpec
 from luthier.data.readers.npz import NpzSpec
+from luthier.data.readers.questions import QuestionsSpec
 from luthier.data.readers.snips import SnipsSpec
 from luthier.data.readers.table import ImageTableSpec
 from luthier.data.readers.text import TextSpec
@@ -33,6 +34,7 @@ DataSpec = Annotated[
     | MixtureSpec
     | MnistSpec
     | NpzSpec
+    | QuestionsSpec
     | SnipsSpec
     | TextFolderSpec
     | TextLinesSpec

@@ -70,6 +70,21 @@ class LabelsAndTags(Spec):
     tags: Tags
 
 
+class Spans(Spec):
+    """Which span of a context answers a question."""
+
+    kind: Literal["spans"] = "spans"
+    rules: Literal["squad", "cmrc"] = "squad"
+    """How answers are compared: by words, or by characters."""
+    longest: int = Field(ge=1)
+    """Tokens of the longest answer that was trained on."""
+    unanswerable: bool = False
+    """Whether a context may have no answer."""
+    threshold: float = 0.0
+    """By how much no answer must be worth more than the best span to be said; chosen on the
+    validation split."""
+
+
 def names_of(target: Target) -> tuple[str, ...]:
     """The classes or tags of a target, by number; empty where there are none."""
     match target:
@@ -77,9 +92,9 @@ def names_of(target: Target) -> tuple[str, ...]:
             return target.names
         case LabelsAndTags():
             return target.labels.names
-        case Documents():
+        case Documents() | Spans():
             return ()
 
 
-Target = Annotated[Labels | Tags | Documents | LabelsAndTags, Field(discriminator="kind")]
+Target = Annotated[Labels | Tags | Documents | LabelsAndTags | Spans, Field(discriminator="kind")]
 """Everything that a task can be built for."""

@@ -26,9 +26,9 @@ from luthier.model.stream import State, Stream, Streamed, through
 from luthier.signal import Signal
 from luthier.spec import Auto, Decision, Many, Spec, plain
 
-Aim = Literal["next_token", "masked", "labels", "tags", "labels_and_tags"]
+Aim = Literal["next_token", "masked", "labels", "tags", "labels_and_tags", "answers"]
 """What a network is for: to write texts, to fill in hidden tokens, to say what an input is, to tag
-the words of a text, or both of these."""
+the words of a text, both of these, or to say which span of a text answers a question."""
 SCORES_TOKENS: tuple[Aim, ...] = ("next_token", "masked")
 """The aims whose head gives a score to each token of the vocabulary."""
 Head = Sequence[BlockSpec] | Callable[[Signal], Sequence[BlockSpec]]

@@ -91,6 +91,24 @@ _KNOWN = {
         is_share=True,
         meaning="precision and recall as one, each tag weighing the same",
     ),
+    "f1": Quantity(
+        title="F1",
+        is_share=True,
+        meaning="how much an answer and the nearest reference have in common",
+    ),
+    "exact_match": Quantity(
+        title="Exact match", is_share=True, meaning="how often an answer is one of the references"
+    ),
+    "answerable_f1": Quantity(
+        title="F1, answerable",
+        is_share=True,
+        meaning="the same, of the questions that have an answer",
+    ),
+    "unanswerable_accuracy": Quantity(
+        title="Unanswerable",
+        is_share=True,
+        meaning="of the questions that have no answer, how often it is said so",
+    ),
     "frame_accuracy": Quantity(
         title="Frame accuracy", is_share=True, meaning="how often the class and all tags are right"
     ),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from luthier.metrics.classification import ClassificationDetails, classification_details
 from luthier.metrics.interval import Metric
 from luthier.reports.amounts import CONFIDENCE, count, percent, plural
+from luthier.reports.answers import answers_section
 from luthier.reports.confusion_table import (
     MOST_CLASSES,
     confusion_table,
@@ -49,6 +50,8 @@ def result_sections(data: ReportData) -> list[Section]:
         details = classification_details(columns, data.classes)
         found += [_classes(details), _confusion(data, details), _confidence(details)]
         found.append(_mistakes(data))
+    if "answer" in columns and "truth" in columns:
+        found.append(answers_section(columns))
     if "types" in data.evaluation.details:
         found.append(types_section(data.evaluation.details["types"]))
     if data.evaluation.samples:

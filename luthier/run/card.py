@@ -13,12 +13,17 @@ PIPELINES = {
     ("classify", "tokens"): "text-classification",
     ("tag", "tokens"): "token-classification",
     ("classify_and_tag", "tokens"): "token-classification",
+    ("extract", "tokens"): "question-answering",
     ("language", "tokens"): "text-generation",
     ("preference", "tokens"): "text-generation",
     ("reward", "tokens"): "text-classification",
 }
 """The Hub's names of tasks, by the task and by what it reads."""
-_GIVEN = {"image-classification": "picture.png", "fill-mask": "some [MASK] text"}
+_GIVEN = {
+    "image-classification": "picture.png",
+    "fill-mask": "some [MASK] text",
+    "question-answering": "questions.jsonl",
+}
 """What a user may give, where that is no plain text."""
 
 

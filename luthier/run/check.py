@@ -17,6 +17,8 @@ from luthier.data.prepared import Prepared
 from luthier.data.target import Tags, names_of
 from luthier.data.text.documents.prepare_documents import PreparedDocuments
 from luthier.data.text.labelled.prepare_texts import PreparedTexts
+from luthier.data.text.questions.prepare_questions import PreparedQuestions
+from luthier.data.text.questions.question_doctor import inspect_questions
 from luthier.data.text.text_doctor import inspect_texts
 from luthier.errors import DataError
 from luthier.recipe import Recipe
@@ -110,6 +112,8 @@ def check_recipe(recipe: Recipe, progress: Progress | None = None) -> Checked:
 def _findings(prepared: Prepared) -> list[Finding]:
     if isinstance(prepared, PreparedTexts | PreparedDocuments):
         return inspect_texts(prepared)
+    if isinstance(prepared, PreparedQuestions):
+        return inspect_questions(prepared)
     if isinstance(prepared, PreparedChat):
         return inspect_chat(prepared)
     if isinstance(prepared, PreparedPreferences):

@@ -18,6 +18,7 @@ from luthier.run.model_folder import write_model
 from luthier.run.report import report_data
 from luthier.run.rows import choose_split
 from luthier.run.session import Session
+from luthier.run.settling import settled
 from luthier.training.loop import Fitted
 
 
@@ -32,9 +33,10 @@ def finish(session: Session, fitted: Fitted) -> None:
         StorageError: If the disk refuses.
         DivergedError: If the finished network's losses are not finite.
     """
-    directory, prepared, recipe = session.directory, session.prepared, session.recipe
     step, notes = _take_the_best(session, fitted)
     with session.learner.finishing():
+        session = settled(session)
+        directory, prepared, recipe = session.directory, session.prepared, session.recipe
         split, examples = choose_split(prepared)
         evaluation = evaluate(session.learner.placed, session.task, examples)
         notes_on_it = caveats(evaluation, prepared, split)

@@ -12,6 +12,7 @@ import torch
 from luthier.adapters.new_rows import Span, grow
 from luthier.data.chat.chat import ChatSpec
 from luthier.data.images import ImagesSpec
+from luthier.data.readers.questions import QuestionsSpec
 from luthier.data.text.labelled.inputs import TextInputs
 from luthier.data.text.labelled.labelled import LabelledSpec
 from luthier.errors import DataError, InputError, Problem, SpecError
@@ -89,7 +90,7 @@ class Start:
             made.append(
                 Decision(place="data.tokenizer", value=value, reason="the one that start has")
             )
-        if isinstance(recipe.data, LabelledSpec) and recipe.data.first == "auto":
+        if isinstance(recipe.data, LabelledSpec | QuestionsSpec) and recipe.data.first == "auto":
             assert isinstance(self.model.inputs, TextInputs), "a network that reads tokens"
             framed = self.model.inputs.form.framed
             made.append(Decision(place="data.first", value=framed, reason=_framing(framed)))

@@ -18,10 +18,12 @@ from luthier.data.recognise import recognise
 from luthier.data.sources import DataSpec
 from luthier.data.text.documents.prepare_documents import PreparedDocuments
 from luthier.data.text.labelled.prepare_texts import PreparedTexts
+from luthier.data.text.questions.prepare_questions import PreparedQuestions
 from luthier.errors import InputError, nearest
 from luthier.run.starter_chat import for_conversations
 from luthier.run.starter_documents import for_documents
 from luthier.run.starter_pictures import for_pictures
+from luthier.run.starter_questions import for_questions
 from luthier.run.starter_texts import for_texts
 from luthier.spec import plain
 from luthier.tasks import TaskSpec
@@ -30,6 +32,7 @@ from luthier.yaml_source import write_yaml
 DIGITS = "digits"
 CLASSIFY: dict[str, Any] = {"kind": "classify"}
 TAG: dict[str, Any] = {"kind": "tag", "crf": True}
+EXTRACT: dict[str, Any] = {"kind": "extract"}
 LANGUAGE: dict[str, Any] = {"kind": "language"}
 TASKS: dict[str, dict[str, Any]] = {
     "classify": CLASSIFY,
@@ -38,6 +41,8 @@ TASKS: dict[str, dict[str, Any]] = {
     "tag": TAG,
     "token-classification": TAG,
     "classify_and_tag": {"kind": "classify_and_tag"},
+    "extract": EXTRACT,
+    "question-answering": EXTRACT,
     "language": LANGUAGE,
     "preference": {"kind": "preference", "loss": "dpo"},
     "reward": {"kind": "reward"},
@@ -73,6 +78,8 @@ def starter_recipe(task: str, data: str) -> tuple[str, str]:
     match prepared:
         case PreparedTexts():
             body = for_texts(prepared, purpose.learns)
+        case PreparedQuestions():
+            body = for_questions(prepared)
         case PreparedChat() | PreparedPreferences():
             body = for_conversations(prepared)
         case PreparedDocuments():

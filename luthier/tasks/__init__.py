@@ -8,13 +8,20 @@ from pydantic import Field
 
 from luthier.tasks.classify import ClassifySpec
 from luthier.tasks.classify_and_tag import ClassifyAndTagSpec
+from luthier.tasks.extract import ExtractSpec
 from luthier.tasks.language import LanguageSpec
 from luthier.tasks.preference import PreferenceSpec
 from luthier.tasks.reward import RewardSpec
 from luthier.tasks.tag import TagSpec
 
 TaskSpec = Annotated[
-    ClassifyAndTagSpec | ClassifySpec | LanguageSpec | PreferenceSpec | RewardSpec | TagSpec,
+    ClassifyAndTagSpec
+    | ClassifySpec
+    | ExtractSpec
+    | LanguageSpec
+    | PreferenceSpec
+    | RewardSpec
+    | TagSpec,
     Field(discriminator="kind"),
 ]
 """Every task that a recipe can name."""

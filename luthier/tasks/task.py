@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from luthier.data.target import Target
 from luthier.metrics.interval import Metric
 
 Columns = Mapping[str, np.ndarray]
@@ -57,6 +58,22 @@ class SurveysBatches(Protocol):
     def survey(self, network: nn.Module, parts: Sequence[Any]) -> Sequence[Any]:
         """The parts of a batch, with what is measured on all of them before any is learned
         from. The network is not in training mode."""
+
+
+@runtime_checkable
+class SettlesOnValidation(Protocol):
+    """A task with a choice that is made when the training is over, on the validation split."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to choose."""
+
+    def settled(self, columns: Columns) -> Target:
+        """What its outputs mean with the choice made.
+
+        Args:
+            columns: What `judge` said of the split.
+        """
 
 
 class Task(Protocol[AnyBatch]):

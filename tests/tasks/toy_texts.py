@@ -11,8 +11,13 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from luthier.data.target import Documents, Labels, LabelsAndTags, Tags, Target
+from luthier.data.target import Documents, Labels, LabelsAndTags, Spans, Tags, Target
+from luthier.data.text.labelled.encoding import TextForm
+from luthier.data.text.questions.asked import Encoded, Special, asked
+from luthier.data.text.questions.question_examples import QuestionSamples
+from luthier.data.text.questions.question_row import Answer, QuestionRow
 from luthier.data.text.rows.samples import PADDING, RowSamples, Text, TextSamples
+from luthier.data.text.tokens.pieces import Spelled
 from luthier.model.blueprint import LayersSpec, Network, build
 from luthier.model.initialize import materialize
 from luthier.model.layout import Layout
@@ -26,6 +31,7 @@ CLASSES = Labels(names=("ant", "bee", "cow"), counts=(3, 3, 2))
 TAGS = Tags(names=("O", "B-x", "I-x", "B-y", "I-y"))
 PLAIN_TAGS = Tags(names=("noun", "verb", "sign"), scheme="plain")
 DOCUMENTS = Documents(vocab=VOCAB, specials={"pad": 0, "mask": MASK})
+ANSWERS = Spans(longest=3, unanswerable=True, rules="cmrc")
 BOTH = LabelsAndTags(labels=CLASSES, tags=TAGS)
 
 LAYERS: tuple[dict[str, Any], ...] = (
@@ -70,6 +76,8 @@ class Case:
     def samples(self, ids: Sequence[int]) -> Any:
         if isinstance(self.target, Documents):
             return rows(ids, ahead=self.spec.purpose().ahead)
+        if isinstance(self.target, Spans):
+            return questions(ids)
         return texts(ids, tags=self.tags)
 
     @property
@@ -91,6 +99,7 @@ CASES = {
     "tag by mean": Case({"kind": "tag", "word": "mean"}, PLAIN_TAGS),
     "tag with crf": Case({"kind": "tag", "crf": True}, TAGS),
     "classify and tag": Case({"kind": "classify_and_tag", "tag_weight": 0.7}, BOTH),
+    "extract": Case({"kind": "extract"}, ANSWERS),
     "mixture of experts": Case({"kind": "classify"}, CLASSES, MOE),
     "mixture of experts, masked": Case(
         {"kind": "language", "objective": "masked", "z_loss": 0.1}, DOCUMENTS, MOE
@@ -121,6 +130,36 @@ def texts(ids: Sequence[int], tags: Tags | None = None) -> TextSamples:
         labels=torch.tensor([int(text(number).tokens.sum()) % 3 for number in ids]),
         ids=torch.tensor(ids),
     )
+
+
+CONTEXT_LENGTHS = (5, 1, 17, 3, 9, 2, 26, 4)
+"""Tokens of the contexts of questions: of one window, of two, of several."""
+FORM = TextForm(context=CONTEXT, framed=True, pairs=True, overlap=3)
+
+
+def question(number: int, form: TextForm = FORM, *, known: bool = True) -> QuestionSamples:
+    """A question of two tokens about a context of which each character is a token."""
+    generator = np.random.default_rng(500 + number)
+    length = CONTEXT_LENGTHS[number % len(CONTEXT_LENGTHS)]
+    tokens = generator.integers(3, VOCAB, length).astype(np.int32)
+    text = "".join(chr(ord("a") + token) for token in tokens)
+    start = int(generator.integers(length))
+    said = text[start : start + 1 + int(generator.integers(3))]
+    found = () if number % 8 == 3 else (Answer(said, start),)
+    places = np.arange(length)
+    encoded = Encoded(
+        rows=[QuestionRow(f"question {number}", f"which {number}?", text, found)],
+        questions=[generator.integers(3, VOCAB, 2).astype(np.int32)],
+        contexts=[Spelled(tokens, places, places + 1)],
+        context_bytes=length,
+    )
+    one = asked(encoded, 0, Special(first=2, separator=1), form, known=known)
+    return QuestionSamples(asked=[one], ids=torch.tensor([number]))
+
+
+def questions(ids: Sequence[int], form: TextForm = FORM) -> QuestionSamples:
+    found = [question(number, form).asked[0] for number in ids]
+    return QuestionSamples(asked=found, ids=torch.tensor(ids))
 
 
 def document(number: int) -> np.ndarray:

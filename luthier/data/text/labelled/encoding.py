@@ -46,6 +46,9 @@ class TextForm(Spec):
     """Whether the name of the mask token stands for a word that is left out."""
     chat: ChatForm | None = None
     """How conversations become texts; none where the model learned of none."""
+    overlap: int | None = Field(default=None, ge=0)
+    """Tokens that two windows of a context have in common, where answers are looked for in it;
+    none where texts are cut."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,8 @@ from luthier.data.text.labelled.found import TextRow, problem_with
 from luthier.data.text.labelled.masks import encode_with_masks
 from luthier.data.text.labelled.text_examples import TOKENS_AT_ONCE, text_of
 from luthier.data.text.labelled.words import divided, words_in
+from luthier.data.text.questions.given import questions_given, samples_of
+from luthier.data.text.questions.question_examples import QuestionSamples
 from luthier.data.text.rows.samples import Text, TextSamples
 from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.data.text.tokens.tokenizer_file import FILE_NAME
@@ -81,13 +83,18 @@ class TextInputs:
         Raises:
             DataError: If a file cannot be read, or there is no text.
         """
+        if self.form.overlap is not None:
+            return list(questions_given(given))
         found = [text for item in given for text in _expanded(item)]
         if not found:
             raise DataError("got no text; wanted at least one that is not empty")
         return found
 
     def named(self, item: str | tuple[str, str], index: int) -> str:
-        """The text itself; the two of a pair with a tab between."""
+        """The text itself; the two of a pair with a tab between; of a question and its context,
+        the question."""
+        if self.form.overlap is not None:
+            return item[0]
         return item if isinstance(item, str) else "\t".join(item)
 
     @property
@@ -95,12 +102,17 @@ class TextInputs:
         """Texts that go through a network together."""
         return max(1, min(MOST_AT_ONCE, TOKENS_AT_ONCE // self.form.context))
 
-    def samples(self, items: Sequence[str | tuple[str, str]], start: int) -> TextSamples:
+    def samples(
+        self, items: Sequence[str | tuple[str, str]], start: int
+    ) -> TextSamples | QuestionSamples:
         """Tokens of some of the texts, with nothing known of them.
 
         Raises:
             DataError: If one of them is empty, or is no pair where pairs are wanted.
         """
+        if self.form.overlap is not None:
+            pairs = [item for item in items if isinstance(item, tuple)]
+            return samples_of(pairs, start, self.tokenizer, self.form)
         rows = [self._row(item, start + index) for index, item in enumerate(items)]
         if self.template is not None and self.form.pairs:
             return self._answers(rows, self.template, start)

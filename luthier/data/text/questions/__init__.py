@@ -1,0 +1,1 @@
+"""Questions and the contexts that answer them: read, cut in windows, encoded."""
