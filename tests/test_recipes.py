@@ -35,6 +35,7 @@ SLOW = {
     "minilm_xquad",
     "shakespeare_char",
     "sst2_bert",
+    "sst2_taught",
     "stories",
     "tang_poems",
     "weibo_transformer",
@@ -61,6 +62,12 @@ def start_of(recipe: Path) -> Path | None:
     return ROOT / "recipes" / f"{Path(start).name}.yaml"
 
 
+def teacher_of(recipe: Path) -> Path | None:
+    """The recipe of the run that a recipe's network learns from."""
+    spec = Recipe.read(recipe).distill
+    return None if spec is None else ROOT / "recipes" / f"{Path(spec.teacher).name}.yaml"
+
+
 def weights_of(recipe: Path) -> Path | None:
     """Where the published weights lie that a recipe starts from; none if it starts from others.
 
@@ -84,7 +91,7 @@ def cases() -> list[object]:
                 reason = f"no {data}: LUTHIER_DATA"
                 marks.append(pytest.mark.real_data)
                 marks.append(pytest.mark.skipif(not data.exists(), reason=reason))
-        weights = weights_of(recipe)
+        weights = weights_of(teacher_of(recipe) or recipe)
         if weights is not None:
             marks.append(pytest.mark.real_weights)
             reason = f"no {weights}: LUTHIER_MODELS"
@@ -114,11 +121,13 @@ def short(recipe: Path, runs: Path) -> Recipe:
         overrides.append(LONG_BATCHES)
     if "warmup_steps" in given.get("schedule", {}):
         overrides.append("schedule.warmup_steps=1")
-    if start is not None:
-        begun = runs / start.stem
+    for place, needed in (("start", start), ("distill.teacher", teacher_of(recipe))):
+        if needed is None:
+            continue
+        begun = runs / needed.stem
         if not begun.exists():
-            luthier.train(short(start, runs), out=begun)
-        overrides.append(f"start={begun}")
+            luthier.train(short(needed, runs), out=begun)
+        overrides.append(f"{place}={begun}")
     if (weights := weights_of(recipe)) is not None:
         overrides.append(f"start={weights}")
     return Recipe.read(recipe, overrides)

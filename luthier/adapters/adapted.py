@@ -196,6 +196,30 @@ class AdaptedTimeConv(TimeConv):
     forward = _convolved  # type: ignore[assignment]
 
 
+def _transposed(self: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """What torch's own method for convolutions is called with, for those that make larger."""
+    product = F.conv_transpose1d if isinstance(self, nn.ConvTranspose1d) else F.conv_transpose2d
+    where = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+    y: Tensor = product(x, weight, bias, *where)
+    return y
+
+
+class AdaptedConvTranspose1d(nn.ConvTranspose1d):
+    """A convolution that makes a sequence longer, channels first."""
+
+    weight = property(effective)
+    _conv_forward = _transposed  # type: ignore[assignment]
+    forward = _convolved  # type: ignore[assignment]
+
+
+class AdaptedConvTranspose2d(nn.ConvTranspose2d):
+    """A convolution that makes images larger."""
+
+    weight = property(effective)
+    _conv_forward = _transposed  # type: ignore[assignment]
+    forward = _convolved  # type: ignore[assignment]
+
+
 def _recurrent_weight(self: nn.Module, name: str) -> Any:
     """Torch's own kernels want whole weights, so they get the sums."""
     if name in self.__dict__.get("_parameters", ()):
@@ -244,6 +268,8 @@ ADAPTED: Mapping[type[nn.Module], type[nn.Module]] = {
     nn.Embedding: AdaptedEmbedding,
     nn.Conv1d: AdaptedConv1d,
     nn.Conv2d: AdaptedConv2d,
+    nn.ConvTranspose1d: AdaptedConvTranspose1d,
+    nn.ConvTranspose2d: AdaptedConvTranspose2d,
     TimeConv: AdaptedTimeConv,
     Lstm: AdaptedLstm,
     nn.GRU: AdaptedGru,

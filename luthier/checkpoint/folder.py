@@ -177,7 +177,7 @@ def _write(target: Path, contents: Mapping[str, Content], files: Files) -> Manif
     temporary = target.with_name(WRITING + target.name)
     files.make_folder(temporary)
     entries = {
-        name: _write_hashed(temporary / name, content, files) for name, content in contents.items()
+        name: write_hashed(temporary / name, content, files) for name, content in contents.items()
     }
     manifest = Manifest(entries)
     write_new(temporary / MANIFEST, lambda write: write(manifest.to_bytes()), files)
@@ -188,7 +188,8 @@ def _write(target: Path, contents: Mapping[str, Content], files: Files) -> Manif
     return manifest
 
 
-def _write_hashed(path: Path, content: Content, files: Files) -> Entry:
+def write_hashed(path: Path, content: Content, files: Files) -> Entry:
+    """Writes a new file, and returns what a manifest says of it."""
     hasher = hashlib.sha256()
     size_bytes = 0
 

@@ -91,6 +91,7 @@ def design(
     """
     from luthier.planner.count import count
     from luthier.planner.drawing import draw as draw_network
+    from luthier.planner.recomputed import recomputed
     from luthier.run.design import design
     from luthier.run.named_file import write_named
 
@@ -106,7 +107,9 @@ def design(
         return
     counts = count(chosen.network)
     if as_json:
-        terminal.print_json({**chosen.to_json(), **counts.to_json()})
+        again = recomputed(chosen.network, counts)
+        told = {"recompute": None if again is None else again.to_json()}
+        terminal.print_json({**chosen.to_json(), **counts.to_json(), **told})
         return
     _print_counts(chosen, counts)
     if chosen.family is not None:
@@ -176,6 +179,7 @@ def _print_conversations(shown: Sequence[ShownConversation]) -> None:
 
 def _print_counts(design: Design, counts: Counts) -> None:
     from luthier.planner.folding import folded
+    from luthier.planner.recomputed import recomputed
 
     some_stay = counts.total.trained != counts.total.parameters
     rows = [
@@ -210,6 +214,13 @@ def _print_counts(design: Design, counts: Counts) -> None:
     terminal.say(
         "A multiply-add is two FLOPs; activations are what a training step keeps of a sample."
     )
+    again = recomputed(design.network, counts)
+    if again is not None:
+        terminal.say(
+            f"With placement.recompute=blocks it keeps {terminal.bytes_text(again.kept_bytes)} of "
+            f"them, {terminal.bytes_text(again.most_bytes)} at most at once, and computes "
+            f"{again.share:.0%} more."
+        )
     if design.moves is not None:
         terminal.say(f"It {design.moves.sentence()}.")
 

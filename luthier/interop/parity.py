@@ -50,7 +50,7 @@ class Agreement:
 
 @torch.no_grad()
 def agreement(ours: Network, again: Network, *, writes: bool, name: str) -> Agreement:
-    """Compares two networks on random tokens.
+    """Compares two networks on random inputs.
 
     Args:
         ours: What was written.
@@ -72,8 +72,10 @@ def agreement(ours: Network, again: Network, *, writes: bool, name: str) -> Agre
 
 
 def _compared(ours: Network, again: Network, *, writes: bool, name: str) -> Agreement:
-    tokens_BT = _tokens(ours)
-    y_BTV, z_BTV = ours(tokens_BT).double(), again(tokens_BT).double()
+    device = next(ours.parameters()).device
+    inputs = _inputs(ours).to(device)
+    again.to(device)
+    y_BTV, z_BTV = ours(inputs).double(), again(inputs).double()
     if y_BTV.shape != z_BTV.shape:
         raise RunError(
             f"{name}: gives {tuple(z_BTV.shape)} when it is read again, but the network gives "
@@ -86,15 +88,18 @@ def _compared(ours: Network, again: Network, *, writes: bool, name: str) -> Agre
             f"{name}: gives other outputs when it is read again, by {largest:.3g} of {scale:.3g}; "
             "nothing is kept"
         )
-    written = _written(ours, again, tokens_BT, name) if writes else 0
+    written = _written(ours, again, inputs, name) if writes else 0
     return Agreement(largest, scale, written)
 
 
-def _tokens(network: Network) -> Tensor:
-    """Some tokens, always the same for networks that read the same."""
-    random = torch.Generator().manual_seed(0)
-    time = min(POSITIONS, network.reads.shape[0])
-    return torch.randint(0, network.reads.vocab, (ROWS, time), generator=random)
+def _inputs(network: Network) -> Tensor:
+    """Some inputs, always the same for networks that read the same."""
+    random, reads = torch.Generator().manual_seed(0), network.reads
+    if reads.form != "tokens":
+        dtype = next(network.parameters()).dtype
+        return torch.randn((ROWS, *reads.shape), generator=random, dtype=dtype)
+    time = min(POSITIONS, reads.shape[0])
+    return torch.randint(0, reads.vocab, (ROWS, time), generator=random)
 
 
 def _written(ours: Network, again: Network, tokens_BT: Tensor, name: str) -> int:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from luthier.errors import InputError
-from luthier.model.blocks.repeat import Repeat
 from luthier.model.blueprint import Network
 from luthier.model.stream import Stream
+from luthier.placement.recompute import repeated
 
 COMPILERS = ("g++", "clang++", "c++")
 
@@ -58,12 +58,9 @@ def must_have_compiler(device: str) -> None:
 
 
 def _parts(network: nn.Module) -> Iterator[nn.Module]:
-    repeats = [module for module in network.modules() if isinstance(module, Repeat)]
-    inner = {id(part) for repeat in repeats for part in list(repeat.modules())[1:]}
-    outermost = [repeat for repeat in repeats if id(repeat) not in inner]
-    for repeat in outermost:
-        yield from repeat.chains()
-    if not outermost:
+    copies = list(repeated(network))
+    yield from copies
+    if not copies:
         yield network.layers if isinstance(network, Network) else network
 
 

@@ -138,7 +138,7 @@ class _Rewriter:
             for name, child in module._modules.items()
         }
         if isinstance(own, Chain):
-            own.__dict__.pop("forward", None)  # that of torch.compile, which is for training
+            own.__dict__.pop("forward", None)  # one for training alone
         for name, layer in self._others(module).items():
             setattr(own, name, layer)
         if isinstance(own, Attention) and FixedAttention.usable(own, self.device):

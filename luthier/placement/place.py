@@ -14,6 +14,7 @@ from luthier.placement.compiling import compile_for_training, must_have_compiler
 from luthier.placement.device import DTYPES, DeviceName, Precision, best_device, device_of, has_bf16
 from luthier.placement.onednn import opaque_start
 from luthier.placement.placed import Placed
+from luthier.placement.recompute import recompute_blocks
 from luthier.placement.rewrite import flatten_in_memory_order, pool_first
 from luthier.placement.rounding import round_still
 from luthier.spec import Auto, Decision, Spec
@@ -35,6 +36,10 @@ class PlacementSpec(Spec):
     """Whether torch.compile rewrites the layers for training: half a minute at the start, then up
     to 1.2 times as fast where layers repeat, and slower for small convolutional networks. Batches
     whose rows hold several texts, or padding, run as without."""
+    recompute: Literal["none", "blocks"] = "none"
+    """blocks has each copy of a repeat keep its input alone for the backward pass, and compute the
+    rest again then: a fraction of the memory of activations, for up to a third more computation;
+    `luthier design` tells how much. The result is the same."""
     threads: Threads | Auto = Field(default="auto", union_mode="left_to_right")
     """CPU threads of one operation; auto is the number of cores that this process may use."""
 
@@ -74,7 +79,8 @@ def place(network: nn.Module, spec: PlacementSpec, still: Collection[str] = froz
             dense layers are rounded once.
 
     Raises:
-        InputError: If the device is not there, or cannot do the precision.
+        InputError: If the device is not there, or cannot do the precision, or there is nothing to
+            compute again.
     """
     assert spec.device != "auto"
     assert spec.precision != "auto"
@@ -96,6 +102,8 @@ def place(network: nn.Module, spec: PlacementSpec, still: Collection[str] = froz
     if spec.compile:
         must_have_compiler(spec.device)
         compile_for_training(network)
+    if spec.recompute == "blocks":
+        recompute_blocks(network)
     precision, rounded = DTYPES[spec.precision], frozenset[str]()
     if precision != torch.float32:
         rounded = round_still(network, set(still) - columns.keys(), precision)

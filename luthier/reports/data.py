@@ -75,6 +75,8 @@ class ReportData:
     """Example id → `(H, W, C)` uint8, for the ids that `mistakes.shown_ids` names."""
     texts: Mapping[int, str] = field(default_factory=dict)
     """Example id → the text, for the same ids, where examples are texts."""
+    adapter: Mapping[str, Any] | None = None
+    """What an adapter let move, as `Moves.to_json` gives it; none where every weight moved."""
     conversations: tuple[ShownConversation, ...] = ()
     """Some of what was trained on, where that was conversations."""
     commands: tuple[str, ...] = ()

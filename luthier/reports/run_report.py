@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luthier.reports.adaptation import adapter_section
 from luthier.reports.conversations import conversations_section
 from luthier.reports.course import course_section
 from luthier.reports.data import ReportData
@@ -22,6 +23,7 @@ def run_report(data: ReportData) -> str:
         course_section(data),
         *result_sections(data),
         conversations_section(data.conversations),
+        adapter_section(data),
         network_section(data),
         recipe_section(data),
         origin_section(data),

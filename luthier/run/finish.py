@@ -13,7 +13,7 @@ from luthier.reports.run_report import run_report
 from luthier.reports.summary import summary
 from luthier.run.card import model_card
 from luthier.run.caveats import caveats
-from luthier.run.finished_adapter import adapter_alone, write_adapter
+from luthier.run.finished_adapter import adapter_alone, must_be_as_trained, write_adapter
 from luthier.run.model_folder import write_model
 from luthier.run.report import report_data
 from luthier.run.rows import choose_split
@@ -32,6 +32,7 @@ def finish(session: Session, fitted: Fitted) -> None:
     Raises:
         StorageError: If the disk refuses.
         DivergedError: If the finished network's losses are not finite.
+        RunError: If the finished model is not the network that was trained.
     """
     step, notes = _take_the_best(session, fitted)
     with session.learner.finishing():
@@ -55,6 +56,7 @@ def finish(session: Session, fitted: Fitted) -> None:
         card=model_card(recipe, prepared, evaluation, split),
         files=DISK,
     )
+    must_be_as_trained(session)
     data = report_data(directory, prepared)
     write_file(directory.report, run_report(data).encode())
     # Last: a run whose end was cut off is not finished, and --resume ends it again.

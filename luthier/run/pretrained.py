@@ -46,7 +46,8 @@ def finished_model(pretrained: Pretrained) -> FinishedModel:
     template = None
     if form.chat is not None:
         assert pretrained.template is not None
-        template = form.chat.template(pretrained.template)
+        told = f"the chat template of {pretrained.source}"
+        template = form.chat.template(pretrained.template, told)
         template.check()
     return FinishedModel(
         blueprint=Blueprint(

@@ -116,6 +116,7 @@ def report_data(directory: RunDirectory, prepared: Prepared | None = None) -> Re
             else {}
         ),
         texts=_texts(prepared, examples, ids),
+        adapter=facts.get("adapter"),
         conversations=_conversations(prepared),
         commands=(f"luthier train {directory.resolved} --out runs/again",),
         notes=tuple(facts["notes"]),

@@ -10,10 +10,11 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from luthier.adapters.attach import merge
+from luthier.checkpoint.files import told
 from luthier.data.target import names_of
 from luthier.errors import InputError
 from luthier.interop.gguf import is_gguf, read_gguf
-from luthier.interop.huggingface.folder import is_model_folder, is_model_name
+from luthier.interop.huggingface.folder import PICKLES, is_model_folder, is_model_name
 from luthier.interop.huggingface.read import Pretrained, read_pretrained
 from luthier.interop.huggingface.through_transformers import read_through_transformers
 from luthier.interop.peft.places import OWN
@@ -75,9 +76,10 @@ def find_model(
     if is_adapter(Path(place)):
         return _of_adapter(Path(place), network)
     if not is_foreign(place):
+        _must_be_no_file(Path(place))
         directory = find_run(place)
         directory.must_be_finished()
-        model = read_model(directory.model, network, partial(_with_adapter, directory))
+        model = read_finished(directory, network)
         return Source(path=directory.path, model=model, files=directory.model, directory=directory)
     if network is not None:
         raise InputError(f"{place}: describes its own network; leave network out")
@@ -88,6 +90,43 @@ def find_model(
         model=finished_model(foreign),
         files=path if path.is_dir() else None,
         foreign=foreign,
+    )
+
+
+def read_finished(directory: RunDirectory, network: nn.Module | None = None) -> FinishedModel:
+    """The finished model of a run; where it is an adapter alone, put on what the run started from.
+
+    Raises what `read_model` raises.
+    """
+    return read_model(directory.model, network, partial(_with_adapter, directory))
+
+
+def _must_be_no_file(path: Path) -> None:
+    """Refuses weights alone, which say nothing of their network; and pickles, which can run code.
+
+    Raises:
+        InputError: If `path` is a file.
+    """
+    if not path.is_file():
+        return
+    with told("read", path), open(path, "rb") as file:
+        begin = file.read(4)
+    if path.suffix == ".safetensors":
+        raise InputError(
+            f"{path}: holds weights alone; give the folder in which its config.json and its "
+            f"tokenizer.json are, too: {path.parent}"
+        )
+    if path.suffix in PICKLES or begin.startswith((b"PK\x03\x04", b"\x80")):
+        raise InputError(
+            f"{path}: is a checkpoint of torch.save or the like, which can run code when it is "
+            "read, so luthier does not; wanted a folder with config.json, model.safetensors and "
+            'tokenizer.json. Convert its weights: python -c "import torch, safetensors.torch as s; '
+            f"s.save_file(torch.load('{path}', weights_only=True), 'model.safetensors')\", where "
+            "it holds the tensors by name"
+        )
+    raise InputError(
+        f"{path}: is a file; wanted a run directory such as runs/digits, a Hugging Face folder, or "
+        "a .gguf file"
     )
 
 

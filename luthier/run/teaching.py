@@ -9,7 +9,8 @@ from luthier.data.text.labelled.inputs import TextInputs
 from luthier.errors import Problem, SpecError
 from luthier.placement.place import place
 from luthier.run.session import Session
-from luthier.run.source import Source, find_model
+from luthier.run.source import Source
+from luthier.run.teacher import misfit, teacher_of
 from luthier.tasks.classify import Classify
 from luthier.tasks.distill import Distilled
 from luthier.tasks.language import Language
@@ -33,9 +34,12 @@ def with_teacher(session: Session) -> Session:
             "one of them out",
             "distill",
         )
-    source = find_model(spec.teacher)
+    source = teacher_of(session.recipe)
+    assert source is not None, "a recipe with distill has a teacher"
     _must_fit(session, source)
-    placed = place(source.model.network, session.recipe.placement)
+    # It learns nothing, so it keeps nothing.
+    placement = session.recipe.placement.model_copy(update={"recompute": "none"})
+    placed = place(source.model.network, placement)
     return replace(session, task=Distilled(spec, task, placed.network))
 
 
@@ -48,11 +52,8 @@ def _must_fit(session: Session, source: Source) -> None:
         raise _unfit(f"{told}, which learned {kind}; wanted a teacher of {recipe.task.kind}")
     ours, theirs = prepared.inputs, model.inputs
     if isinstance(ours, TextInputs) and isinstance(theirs, TextInputs):
-        if ours.tokenizer.fingerprint != theirs.tokenizer.fingerprint:
-            raise _unfit(
-                f"{told}, whose tokenizer is another one; take its own: data.tokenizer={{kind: "
-                f"file, path: {source.files}}}"
-            )
+        if why := misfit(source, ours, prepared.signal.shape[0]):
+            raise _unfit(f"{told}, {why}")
     elif ours.files() != theirs.files():
         raise _unfit(f"{told}, whose inputs are made otherwise (preprocessing.json)")
     if isinstance(prepared.target, Documents):

@@ -30,6 +30,20 @@ KINDS: dict[str, tuple[Signal, list[dict[str, Any]]]] = {
             {"kind": "dense", "width": 12},
         ],
     ),
+    "larger images": (
+        Signal.of((4, 5, 5)),
+        [
+            {"kind": "conv_transpose", "channels": 8, "kernel": 3, "stride": 2, "groups": 2},
+            {"kind": "conv_transpose", "channels": 4, "kernel": 2, "extra": 1, "stride": 2},
+        ],
+    ),
+    "longer texts": (
+        Signal.tokens(5, VOCAB),
+        [
+            {"kind": "tokens", "width": 8},
+            {"kind": "conv_transpose", "channels": 8, "kernel": 3, "stride": 2, "norm": "layer"},
+        ],
+    ),
     "conv over time": (
         Signal.tokens(9, VOCAB),
         [

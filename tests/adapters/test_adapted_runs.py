@@ -17,7 +17,9 @@ from luthier.data.text.labelled.inputs import TextInputs
 from luthier.errors import InputError, RunError, SpecError
 from luthier.interop.huggingface.write import write_pretrained
 from luthier.recipe import Recipe
+from luthier.run import finish
 from luthier.run.check import check_recipe
+from luthier.run.model_folder import write_model
 from luthier.run.source import find_model
 from luthier.training.events import Event, Saved
 
@@ -89,6 +91,26 @@ def test_only_the_adapter_moves_and_the_finished_model_is_whole(
     facts = run.directory.read_facts()["adapter"]
     assert facts["trained"] == 2 * (16 + 16) + 2 * (16 + 40)
     assert facts["where"] == "query, up in 1 layer"
+
+
+def test_a_merged_model_that_is_another_is_not_kept(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, out = language(world, start=str(world / "start"), adapter=ADAPTER), tmp_path / "run"
+    name = "layers.1.inner.query.weight"
+
+    def without_the_adapter(path: Path, *, weights: dict[str, torch.Tensor], **rest: Any) -> None:
+        base = read_weights(world / "start" / "model" / "model.safetensors")
+        write_model(path, weights={**weights, name: base[name]}, **rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finish, "write_model", without_the_adapter)
+        with pytest.raises(RunError, match="gives other outputs"):
+            luthier.train(given, out=out)
+    assert not (out / "model").exists()
+    with pytest.raises(InputError, match="its training is not finished"):
+        luthier.load(out)
+    assert luthier.train(given, out=out, resume=True).generate(["the cat"])[0].text
 
 
 @pytest.mark.parametrize("extra", [{"dropout": 0.2}, {"kind": "dora"}, {"kind": "qlora"}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tokenizers
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,6 +26,7 @@ from luthier.errors import InputError
 from luthier.interop.gguf import read_gguf
 from luthier.interop.huggingface.folder import WEIGHTS
 from luthier.interop.huggingface.read import read_pretrained
+from luthier.interop.huggingface.write import write_pretrained
 from luthier.run.source import find_model
 
 SETTINGS = {"num_key_value_heads": 2, "tie_word_embeddings": True}
@@ -80,6 +83,15 @@ def sharded(place: Path, file: str = "model-00001-of-00001.safetensors", **extra
 
 def another_head(tensors: dict[str, torch.Tensor]) -> None:
     tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"] + 1
+
+
+def no_numbers(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["model.norm.weight"][:3] = torch.tensor([torch.nan, torch.inf, -torch.inf])
+
+
+def few_tokens(place: Path) -> None:
+    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<s>": 0, "</s>": 1, "a": 2}, "a"))
+    inner.save(str(place / "tokenizer.json"))
 
 
 def refusal(place: Path) -> str:
@@ -143,9 +155,22 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "angles": (
         lambda place: configured(
-            place, rope_parameters={"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4}
+            place, rope_parameters={"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1e4}
         ),
-        r'rope_type: got "yarn"; valid: default, linear, llama3',
+        r'rope_type: got "dynamic"; valid: default, linear, llama3, longrope',
+    ),
+    "angles without factors": (
+        lambda place: configured(
+            place, rope_parameters={"rope_type": "longrope", "long_factor": [2.0, "3"]}
+        ),
+        r"rope_parameters: short_factor: got nothing, wanted a list of numbers above 0",
+    ),
+    "too few factors": (
+        lambda place: configured(
+            place,
+            rope_parameters={"rope_type": "su", "long_factor": [2.0], "short_factor": [1.0]},
+        ),
+        r"rotary_scaling has 1 (short|long) factors; wanted 4, one for each pair",
     ),
     "a curve": (
         lambda place: configured(place, hidden_act="quick_gelu"),
@@ -174,6 +199,14 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "no tokenizer": (
         lambda place: (place / "tokenizer.json").write_text("{}"),
         r"tokenizer.json: no tokenizer.json that the tokenizers library",
+    ),
+    "another network's tokenizer": (
+        few_tokens,
+        r"tokenizer.json: has 3 tokens, but the network vectors for 300; bring the one that",
+    ),
+    "values that are none": (
+        lambda place: changed(place, no_numbers),
+        r"3 of the 32 values of model.norm.weight are no finite numbers.*bring it again",
     ),
     "a token that is not there": (
         lambda place: (place / "tokenizer_config.json").write_text('{"eos_token": "<gone>"}'),
@@ -220,6 +253,53 @@ def test_a_folder_without_a_tokenizer_is_not_used(place: Path) -> None:
     assert read_pretrained(place).tokenizer is None
     with pytest.raises(InputError, match=r"has no tokenizer.json; bring it.*save_pretrained"):
         find_model(place)
+
+
+def spoilt(file: Path) -> None:
+    """One bit of a weight."""
+    data = bytearray(file.read_bytes())
+    data[-5] ^= 1
+    file.write_bytes(data)
+
+
+def test_a_flipped_bit_of_what_luthier_wrote(place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_pretrained(read_pretrained(place), out)
+    read_pretrained(out)
+    spoilt(out / WEIGHTS)
+    with pytest.raises(InputError, match=r"safetensors: has the SHA-256 .*bring it again, or"):
+        read_pretrained(out)
+    (out / "manifest.json").unlink()
+    read_pretrained(out)
+    (out / "manifest.json").write_text('{"files": "of somebody else"}')
+    read_pretrained(out)
+
+
+def test_a_flipped_bit_in_the_cache_of_the_hub(place: Path, tmp_path: Path) -> None:
+    """Large files lie there under their SHA-256, and a snapshot links to them."""
+    file = place / WEIGHTS
+    blob = tmp_path / "blobs" / hashlib.sha256(file.read_bytes()).hexdigest()
+    blob.parent.mkdir()
+    file.rename(blob)
+    file.symlink_to(blob)
+    read_pretrained(place)
+    spoilt(blob)
+    with pytest.raises(InputError, match=r"was fetched as .*; remove .*blobs/.*fetched again"):
+        read_pretrained(place)
+
+
+def test_files_that_are_no_folder(place: Path, tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "model.pt")
+    (tmp_path / "checkpoint").write_bytes((tmp_path / "model.pt").read_bytes())
+    (tmp_path / "notes.txt").write_text("a")
+    for name, message in {
+        "model.pt": r"model.pt: is a checkpoint of torch.save .*Convert its weights: python -c",
+        "checkpoint": r"which can run code when it is read, so luthier does not",
+        "notes.txt": r"is a file; wanted a run directory .* a Hugging Face folder, or a .gguf",
+        f"model/{WEIGHTS}": r"holds weights alone; give the folder in which its config.json",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            find_model(tmp_path / name)
 
 
 def test_names_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,24 @@ LLAMA3 = {
 GQA = {"num_key_value_heads": 2}
 LOCAL, GLOBAL = "sliding_attention", "full_attention"
 GEMMA = {**GQA, "head_dim": 12, "query_pre_attn_scalar": 7, "sliding_window": 5}
+YARN = {
+    "rope_type": "yarn",
+    "rope_theta": 1e4,
+    "factor": 4.0,
+    "original_max_position_embeddings": 12,
+}
+
+
+def longrope(trained: int) -> dict[str, Any]:
+    """Settings of Phi-3, where texts of more than so many tokens are long."""
+    factors = {"short_factor": [1.0, 1.1, 1.3, 1.9], "long_factor": [1.2, 2.5, 7.0, 20.0]}
+    angles = {"rope_type": "longrope", "rope_theta": 1e4, **factors}
+    return {
+        "rope_parameters": {**angles, "original_max_position_embeddings": trained},
+        "original_max_position_embeddings": trained,
+    }
+
+
 CASES = {
     "llama": Case("LlamaForCausalLM", GQA),
     "llama tied, llama3 angles": Case(
@@ -103,6 +121,17 @@ CASES = {
             }
         },
     ),
+    "llama, yarn": Case("LlamaForCausalLM", {**GQA, "rope_parameters": YARN}),
+    "qwen 3, yarn with settings of its own": Case(
+        "Qwen3ForCausalLM",
+        {**GQA, "head_dim": 24}
+        | {
+            "rope_parameters": {**YARN, "truncate": False, "beta_fast": 4.0, "beta_slow": 0.3}
+            | {"mscale": 2.0, "mscale_all_dim": 0.5}
+        },
+    ),
+    "phi 3, longrope of long texts": Case("Phi3ForCausalLM", {**GQA, **longrope(16)}),
+    "phi 3, longrope of short texts": Case("Phi3ForCausalLM", {**GQA, **longrope(48)}),
     "gpt 2": Case("GPT2LMHeadModel"),
     "gpt 2, wide, with another curve": Case(
         "GPT2LMHeadModel",
@@ -126,6 +155,8 @@ def test_logits_are_equal(name: str, tmp_path: Path) -> None:
     assert difference(ours.network(TOKENS), logits(network)) < ENOUGH
 
 
+MIXED = "phi 3, longrope of long texts"
+"""Of texts of different lengths, each is long or short for itself."""
 WITH_A_STATE = [name for name in CASES if "layers" not in name or "window" in name]
 
 
@@ -142,7 +173,7 @@ def test_token_by_token(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-@pytest.mark.parametrize("name", ["llama", "gemma 3", "gpt 2", "phi 3"])
+@pytest.mark.parametrize("name", ["llama", "gemma 3", "gpt 2", "phi 3", MIXED])
 @torch.no_grad()
 def test_padding_changes_nothing(name: str, side: str, tmp_path: Path) -> None:
     """On either side ours gives what theirs gives of each text alone."""

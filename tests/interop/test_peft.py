@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from luthier.adapters.attach import attach, merge
@@ -277,6 +279,38 @@ def test_adapters_of_other_networks_are_refused() -> None:
     }
     with pytest.raises(InputError, match="is for a weight of 7 x 1, but this one is 7 x 45"):
         put_on(convnet(), made.config, wrong)
+
+
+ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(-9, 99), st.floats(), st.text(max_size=5),
+    st.lists(st.integers(0, 3), max_size=3),
+    st.dictionaries(st.sampled_from(["linear", "(", "(a+)+"]), st.integers(1, 3) | st.none()),
+)  # fmt: skip
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_whatever_stands_in_its_files_is_read_or_refused(data: st.DataObject) -> None:
+    made = peft_adapter(attach(convnet(), LoraSpec(kind="dora", rank=2)), "default")
+    config, tensors = dict(made.config), dict(made.tensors)
+    if data.draw(st.booleans()):
+        config[data.draw(st.sampled_from(sorted(config)))] = data.draw(ANYTHING)
+    key = data.draw(st.sampled_from(sorted(tensors)))
+    shape = data.draw(st.lists(st.integers(1, 3), max_size=4))
+    spoilt = data.draw(st.sampled_from(["gone", "another shape", "no number", "whole"]))
+    match spoilt:
+        case "gone":
+            del tensors[key]
+        case "another shape":
+            tensors[key] = torch.zeros(shape)
+        case "no number":
+            tensors[key] = tensors[key] * torch.nan
+    told = ""
+    try:
+        put_on(convnet(), config, tensors, source="adapter.json")
+    except InputError as error:
+        told = str(error)
+    assert "adapter.json" in told or (not told and spoilt != "no number")
 
 
 @pytest.mark.parametrize("tied", [False, True])

@@ -111,6 +111,12 @@ def test_everything_is_there(make_run: Make) -> None:
         "placement.precision",
         "no bfloat16",
         "task: {kind: classify}",
+        "LoRA of rank 4, alpha 32, dropout 0.1",
+        "conv in 3 layers",
+        "1,234 of 320,000 weights (0.4",
+        "90 kB; whole they would take 640 kB",
+        "runs/mnist",
+        "what was learned added in",
         "luthier train recipes/digits.yaml",
         "1,257 train · 180 validation · 360 test",
         "8 GB",
@@ -126,7 +132,7 @@ def test_everything_is_there(make_run: Make) -> None:
 def test_the_contents_lead_somewhere(make_run: Make) -> None:
     page = Page(run_report(make_run()))
     targets = [link["href"].removeprefix("#") for link in page.all("a")]
-    assert len(targets) == 8
+    assert len(targets) == 9
     assert targets == [part["id"] for part in page.all("section")]
 
 
@@ -146,6 +152,7 @@ def needs_nothing(page: Page) -> None:
 def hostile(run: ReportData) -> ReportData:
     """The run, with a hostile name wherever a user can put one."""
     assert run.counts
+    assert run.adapter
     columns = dict(run.evaluation.columns)
     columns["name"] = np.array([HOSTILE.replace("\x00", "")] * len(columns["id"]))
     decision = Decision(place=HOSTILE, value={HOSTILE: [HOSTILE]}, reason=HOSTILE)
@@ -155,7 +162,8 @@ def hostile(run: ReportData) -> ReportData:
         classes=(HOSTILE, *run.classes[1:]),
         evaluation=replace(run.evaluation, columns=columns, samples={HOSTILE: HOSTILE}),
         recipe=HOSTILE,
-        resolved={HOSTILE: HOSTILE},
+        resolved={**run.resolved, HOSTILE: HOSTILE, "start": HOSTILE},
+        adapter={**run.adapter, "where": HOSTILE},
         decisions=(decision,),
         machine={"cpu": {"cores": 2, "name": HOSTILE}, HOSTILE: {HOSTILE: HOSTILE}},
         counts=replace(
@@ -200,7 +208,7 @@ def test_a_run_of_which_little_is_known(make_run: Make) -> None:
     bare = make_run(
         classes=(), decisions=(), counts=None, drawing="", curves=(), splits={}, pictures={}
     )
-    page = Page(run_report(replace(bare, commands=(), notes=(), recipe="")))
+    page = Page(run_report(replace(bare, commands=(), notes=(), recipe="", adapter=None)))
     assert [part["id"] for part in page.all("section")] == ["training", "recipe", "reproduce"]
 
 

@@ -58,12 +58,19 @@ def inspect_preferences(data: PreparedPreferences) -> list[Finding]:
         found.append(
             Finding(
                 severity="note" if 0 < good < len(train) else "warning",
-                message=f"{good:,} of {len(train):,} training answers are good ones; they have "
-                f"{tokens[0]:.0f} tokens on average",
+                message=f"{good:,} of {len(train):,} training answers are good ones; answers have "
+                f"{tokens[0]:.0f} tokens on average" + _of_one_kind(good, len(train)),
             )
         )
     found += dropped(data.template, data.conversations["train"])
     return worst_first([*found, *copies(data.conversations)])
+
+
+def _of_one_kind(good: int, answers: int) -> str:
+    if 0 < good < answers:
+        return ""
+    lacking = "bad" if good else "good"
+    return f": nothing shows what a {lacking} one is; bring {lacking} answers, too"
 
 
 def _on_lengths(better: float, worse: float) -> str:

@@ -18,8 +18,6 @@ class ChatForm(Spec):
     day: str
     """What the template was told of the day."""
 
-    def template(self, source: str) -> ChatTemplate:
-        """The template whose source this is."""
-        return ChatTemplate(
-            source, self.names, "the model's template", date.fromisoformat(self.day)
-        )
+    def template(self, source: str, told: str = "the model's template") -> ChatTemplate:
+        """The template whose source this is, called `told` in messages."""
+        return ChatTemplate(source, self.names, told, date.fromisoformat(self.day))

@@ -65,6 +65,20 @@ class Config:
             raise self.wrong(name, found, "a number of at least 0")
         return float(found)
 
+    def numbers(self, name: str) -> list[float]:
+        """A list of numbers above 0.
+
+        Raises:
+            InputError: If it is anything else.
+        """
+        found = self.values.get(name)
+        if not isinstance(found, list) or not all(
+            isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
+            for value in found
+        ):
+            raise self.wrong(name, found, "a list of numbers above 0")
+        return [float(value) for value in found]
+
     def flag(self, name: str, default: bool | None = None) -> bool:
         """True or false.
 

@@ -27,6 +27,7 @@ from luthier.checkpoint.document import from_json
 from luthier.checkpoint.manifest import DamagedError
 from luthier.checkpoint.weights import map_weights
 from luthier.errors import InputError, missing_extra
+from luthier.interop.huggingface.unchanged import must_be_unchanged
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -53,7 +54,8 @@ FETCHED = (
 MOST_BYTES = 256 * 2**20
 """Of a file that is no weights: a tokenizer of a million tokens has a tenth of it."""
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
+"""How files with weights end that luthier does not read."""
 _CONVERT = (
     'where transformers is installed: python -c "from transformers import AutoModel as M, '
     "AutoConfig as C; import transformers as t; p = '{path}'; "
@@ -136,6 +138,7 @@ class ModelFolder:
         return self._of_index(index)
 
     def _mapped(self, name: str) -> dict[str, Tensor]:
+        must_be_unchanged(self.path / name)
         try:
             return map_weights(self.path / name)
         except DamagedError as error:
@@ -166,7 +169,7 @@ class ModelFolder:
         return found
 
     def _without_weights(self) -> str:
-        pickled = sorted(file.name for kind in _PICKLES for file in self.path.glob(kind))
+        pickled = sorted(file.name for kind in PICKLES for file in self.path.glob(f"*{kind}"))
         if pickled:
             return (
                 f"{self.path}: has its weights as {pickled[0]}, not as {WEIGHTS}; such a file can "

@@ -20,6 +20,7 @@ from luthier.interop.huggingface.decoder import (
 )
 from luthier.interop.huggingface.family import Design, Family, Network
 from luthier.interop.huggingface.rope import rotary
+from luthier.model.blocks.rotary_scaling import LongRopeScalingSpec
 from luthier.model.blueprint import Aim
 
 
@@ -37,11 +38,13 @@ def _design(config: Config, aim: Aim | None) -> Design:
 
 def _config(network: Network) -> Mapping[str, Any]:
     attention, _, found = written(network)
+    scaling = attention.rotary_scaling
+    trained = scaling.trained_context if isinstance(scaling, LongRopeScalingSpec) else None
     return {
         **found,
         "sliding_window": attention.window,
         "resid_pdrop": attention.dropout,
-        "original_max_position_embeddings": network.context,
+        "original_max_position_embeddings": trained or network.context,
     }
 
 

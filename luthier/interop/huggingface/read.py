@@ -41,6 +41,10 @@ from luthier.tasks.classify import ClassifySpec
 from luthier.tasks.language import LanguageSpec
 from luthier.tasks.tag import TagSpec
 
+MOST_VECTORS_A_TOKEN = 2
+"""Networks have some vectors more than tokens, for a size that divides well; with twice as many,
+the tokenizer is another one's."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrained:
@@ -215,7 +219,10 @@ def tokenizer_of(folder: ModelFiles, vocab: int) -> Tokenizer | None:
     if text is None:
         return None
     try:
-        return Tokenizer.from_json(text).of_a_network(vocab)
+        found = Tokenizer.from_json(text)
+        if found.own_size * MOST_VECTORS_A_TOKEN < vocab:
+            raise DataError(f"has {found.own_size:,} tokens, but the network vectors for {vocab:,}")
+        return found.of_a_network(vocab)
     except DataError as error:
         raise InputError(
             f"{folder.path / TOKENIZER}: {error}; bring the one that belongs to the network"

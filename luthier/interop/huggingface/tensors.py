@@ -35,7 +35,7 @@ def fill(
         source: The folder, for messages.
 
     Raises:
-        InputError: If a tensor is missing, unknown or of another shape.
+        InputError: If a tensor is missing, unknown, of another shape or not finite.
     """
     own = network.state_dict()
     _all_used_once(own, matches)
@@ -50,10 +50,25 @@ def fill(
                 f"{source}: {match.theirs} is {tuple(theirs.shape)}, but config.json describes "
                 f"{tuple(wanted)}; these files do not belong together: bring all of them again"
             )
+        must_be_finite(theirs, match.theirs, source)
         whole = theirs.to(ours[0].dtype)
         parts = match.way.to_ours(whole, [tensor.shape for tensor in ours])
         for tensor, part in zip(ours, parts, strict=True):
             tensor.copy_(part)
+
+
+def must_be_finite(tensor: Tensor, name: str, source: str) -> None:
+    """Refuses weights that are no numbers: all that a network says would be none either.
+
+    Raises:
+        InputError: If one is infinite or none.
+    """
+    bad = int((~torch.isfinite(tensor)).sum())
+    if bad:
+        raise InputError(
+            f"{source}: {bad:,} of the {tensor.numel():,} values of {name} are no finite numbers; "
+            "the file was changed on its way, or its training has diverged: bring it again"
+        )
 
 
 @torch.no_grad()

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from luthier.checkpoint.document import to_json
 from luthier.checkpoint.files import DISK, WRITING, Files, make_folders, remove_tree, write_new
-from luthier.checkpoint.folder import Content
+from luthier.checkpoint.folder import Content, write_hashed
+from luthier.checkpoint.manifest import MANIFEST, Manifest
 from luthier.checkpoint.weights import write_tensors
 from luthier.data.target import names_of
 from luthier.errors import InputError, RunError, StorageError
@@ -114,8 +115,12 @@ def write_pretrained(
     make_folders(out.absolute().parent, files)
     try:
         files.make_folder(temporary)
-        for name, content in contents.items():
-            _write(temporary / name, content, files)
+        entries = {
+            name: write_hashed(temporary / name, content, files)
+            for name, content in contents.items()
+        }
+        sealed = Manifest(entries).to_bytes()
+        write_new(temporary / MANIFEST, lambda write: write(sealed), files)
         files.sync_folder(temporary)
         same = _compared(pretrained, temporary, out)
         files.rename(temporary, out)
@@ -126,14 +131,6 @@ def write_pretrained(
         raise
     files.sync_folder(out.absolute().parent)
     return Written(out, found.family.name, found.architecture, same)
-
-
-def _write(path: Path, content: Content, files: Files) -> None:
-    if isinstance(content, bytes):
-        data = content
-        write_new(path, lambda write: write(data), files)
-    else:
-        write_new(path, content, files)
 
 
 def _compared(ours: Pretrained, written: Path, out: Path) -> Agreement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,10 @@ from luthier.adapters.new_rows import Span
 from luthier.adapters.still import keep_still
 from luthier.errors import InputError
 from luthier.interop.huggingface.correspondence import Match
+from luthier.interop.huggingface.tensors import must_be_finite
 from luthier.interop.peft.places import OWN, Names, Place, head_is_tied
 from luthier.interop.peft.write import CONFIG, MAGNITUDE, PREFIX, ROWS_OF
+from luthier.wording import shown
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 _REFUSED = {
@@ -32,6 +34,9 @@ _REFUSED = {
     "megatron_config": None,
 }
 """Settings of adapters that compute something else, and what they are where they do not."""
+_LONGEST_PATTERN = 1000
+_REPEATED_GROUP = re.compile(r"\)[*+{]")
+"""A stranger's regular expression with one may take for ever."""
 _A, _B = "lora_A.weight", "lora_B.weight"
 _TABLE_A, _TABLE_B = "lora_embedding_A", "lora_embedding_B"
 
@@ -59,13 +64,15 @@ def put_on(
         source: The file, for messages.
 
     Raises:
-        InputError: If the adapter is of another kind, or of another network.
+        InputError: If the adapter is of another kind, or of another network, or damaged.
     """
     _must_be_known(config, source)
     if name in adapter_names(network):
         raise InputError(f"the network has an adapter called {name} already; give another name")
     rest = {_unprefixed(key): tensor for key, tensor in tensors.items()}
-    products = _Products(config)
+    for key, tensor in rest.items():
+        must_be_finite(tensor, key, source)
+    products = _Products(config, source)
     _take_second(network, rest, names, config, source)
     for place in names.places(network):
         _put(network, place, rest, products, name, source)
@@ -81,35 +88,68 @@ def put_on(
 class _Products:
     """The rank and the scale of each layer of theirs."""
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], source: str) -> None:
         self._config = config
+        self._source = source
 
     def of(self, theirs: str, rank: int, magnitude: bool) -> Product:
-        alpha = self._found("alpha_pattern", theirs, self._config["lora_alpha"])
+        alpha = self._found("alpha_pattern", theirs, self._number("lora_alpha", None))
         divisor = math.sqrt(rank) if self._config.get("use_rslora") else rank
         return Product(
             rank=rank,
             scale=alpha / divisor,
-            dropout=float(self._config.get("lora_dropout") or 0.0),
+            dropout=self._number("lora_dropout", 0.0),
             magnitude=magnitude,
         )
 
     def rows(self, theirs: str) -> list[int]:
         """The numbers of the tokens whose vectors moved in a layer of theirs."""
-        given = self._config.get("trainable_token_indices")
-        if isinstance(given, list):
-            return [int(number) for number in given]
-        named = {k: v for k, v in (given or {}).items() if theirs == k or theirs.endswith(f".{k}")}
-        return [int(number) for number in next(iter(named.values()), [])]
+        key = "trainable_token_indices"
+        given = self._config.get(key) or {}
+        if isinstance(given, dict):
+            named = (v for k, v in given.items() if theirs == k or theirs.endswith(f".{k}"))
+            given = next(named, [])
+        if not isinstance(given, list) or not all(type(number) is int for number in given):
+            raise self._wrong(key, given, "numbers of tokens")
+        return given
 
     def _found(self, key: str, theirs: str, usual: float) -> float:
-        for pattern, value in (self._config.get(key) or {}).items():
-            # Theirs are regular expressions of the end of a name; those of names are plain.
-            if theirs == pattern or theirs.endswith(f".{pattern}"):
+        given = self._config.get(key) or {}
+        if not isinstance(given, dict):
+            raise self._wrong(key, given, "a number for each name")
+        for pattern, value in given.items():
+            if self._means(key, pattern, theirs):
+                if not _is_number(value):
+                    raise self._wrong(key, value, "a number")
                 return float(value)
-            if re.escape(pattern) != pattern and re.fullmatch(rf"(.*\.)?({pattern})", theirs):
-                return float(value)
-        return float(usual)
+        return usual
+
+    def _means(self, key: str, pattern: str, theirs: str) -> bool:
+        """Theirs are regular expressions of the end of a name; those of names are plain."""
+        if theirs == pattern or theirs.endswith(f".{pattern}"):
+            return True
+        if re.escape(pattern) == pattern:
+            return False
+        if len(pattern) > _LONGEST_PATTERN or _REPEATED_GROUP.search(pattern):
+            raise self._wrong(key, pattern, "a name, or a pattern without repeated groups")
+        try:
+            return re.fullmatch(rf"(.*\.)?({pattern})", theirs) is not None
+        except re.error:
+            raise self._wrong(key, pattern, "a name, or a regular expression") from None
+
+    def _number(self, key: str, usual: float | None) -> float:
+        found = self._config.get(key)
+        found = usual if found is None else found
+        if not _is_number(found) or not math.isfinite(found):
+            raise self._wrong(key, found, "a number")
+        return float(found)
+
+    def _wrong(self, key: str, got: Any, wanted: str) -> InputError:
+        return InputError(f"{self._source}: {key}: got {shown(got)}, wanted {wanted}")
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _put(
@@ -126,12 +166,10 @@ def _put(
         _put_rows(network.get_submodule(place.ours[0][0]), at, vectors, products, name, source)
     rest.pop(f"{at}.base_layer.weight", None)  # a copy of the table, which PEFT adds unasked
     is_table = f"{at}.{_TABLE_A}" in rest
-    if is_table:
-        down, up = rest.pop(f"{at}.{_TABLE_B}").T, rest.pop(f"{at}.{_TABLE_A}").T
-    elif f"{at}.{_A}" in rest:
-        down, up = rest.pop(f"{at}.{_A}").flatten(1), rest.pop(f"{at}.{_B}").flatten(1)
-    else:
+    keys = (f"{at}.{_TABLE_B}", f"{at}.{_TABLE_A}") if is_table else (f"{at}.{_A}", f"{at}.{_B}")
+    if not any(key in rest for key in keys):
         return
+    down, up = _pair(rest, keys, is_table, source)
     magnitude = rest.pop(f"{at}.{MAGNITUDE}", None)
     product = products.of(at, down.shape[0], magnitude is not None)
     weights = [base_weight(network.get_submodule(layer), own) for layer, own in place.ours]
@@ -142,6 +180,11 @@ def _put(
             f"{source}: the adapter of {at} is for a weight of {up.shape[0]} x {down.shape[1]}, "
             f"but this one is {sum(rows)} x {columns}; it belongs to another network"
         )
+    if magnitude is not None and magnitude.numel() != (columns if is_table else sum(rows)):
+        raise InputError(
+            f"{source}: {at}.{MAGNITUDE} has {magnitude.numel()} values, but the weight "
+            f"is {sum(rows)} x {columns}; it belongs to another network"
+        )
     ups = torch.split(up, rows)
     lengths = (
         [magnitude] if magnitude is None or is_table else torch.split(magnitude.flatten(), rows)
@@ -149,6 +192,23 @@ def _put(
     for index, (layer, own) in enumerate(place.ours):
         low = add(network.get_submodule(layer), own, name, product)
         _fill(low, down, ups[index], lengths[index] if magnitude is not None else None)
+
+
+def _pair(
+    rest: dict[str, Tensor], keys: tuple[str, str], is_table: bool, source: str
+) -> tuple[Tensor, Tensor]:
+    """The two matrices beside a layer of theirs, taken out: `(r, C)` and `(R, r)`."""
+    gone = [key for key in keys if key not in rest]
+    if gone:
+        raise InputError(f"{source}: lacks {gone[0]}, which belongs to {keys[keys[0] in gone]}")
+    first, second = (rest.pop(key) for key in keys)
+    flat = [t.T if is_table else t.flatten(1) for t in (first, second) if t.ndim >= 2]
+    if len(flat) < 2 or flat[0].shape[0] != flat[1].shape[1]:
+        raise InputError(
+            f"{source}: {keys[0]} is {tuple(first.shape)} and {keys[1]} {tuple(second.shape)}, "
+            "which are no two matrices of one rank; bring the file again"
+        )
+    return flat[0], flat[1]
 
 
 def _put_rows(

@@ -19,7 +19,8 @@ from luthier.model.attend import Sight, attend
 from luthier.model.block import Share, Size
 from luthier.model.blocks.norm import divisor
 from luthier.model.blocks.position import Alibi, Relative
-from luthier.model.blocks.rotary import BASE, Rotary, RotaryScaling
+from luthier.model.blocks.rotary import BASE, Rotary
+from luthier.model.blocks.rotary_scaling import RotaryScaling
 from luthier.model.blocks.sublayer import Sublayer, SublayerSpec
 from luthier.model.cache import KeyValues
 from luthier.model.rms_norm import RmsNorm

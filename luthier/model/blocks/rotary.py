@@ -7,65 +7,17 @@ Dimension key, for the whole file:
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from luthier.model.block import Size
+from luthier.model.blocks.rotary_scaling import LongRopeScalingSpec, Scaling, YarnScalingSpec
 from luthier.model.stream import Stream, positions
-from luthier.spec import Spec
 
 BASE = 10_000.0
-
-Factor = Annotated[float, Field(ge=1, le=1e6)]
-
-
-class LinearScalingSpec(Spec):
-    """All angles divided by a factor: a longer text looks like a short one.
-
-    Source:
-        Chen et al. 2023, 2306.15595.
-    """
-
-    kind: Literal["linear"] = "linear"
-    factor: Factor
-    """How many times longer the text may be."""
-
-
-class Llama3ScalingSpec(Spec):
-    """Slow turns divided by a factor, fast ones left, those between in between, as in Llama 3.1.
-
-    Source:
-        `rope_scaling` of the released configurations; Dubey et al. 2024, 2407.21783.
-    """
-
-    kind: Literal["llama3"] = "llama3"
-    factor: Factor = 8.0
-    """How many times longer the text may be."""
-    low_frequency: float = Field(default=1.0, gt=0)
-    """What turns at most so often in the trained context is divided by the whole factor."""
-    high_frequency: float = Field(default=4.0, gt=0)
-    """What turns at least so often in the trained context is left as it is."""
-    trained_context: Size = 8192
-    """The context of the training before, in tokens."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.high_frequency <= self.low_frequency:
-            raise ValueError(
-                f"high_frequency: got {self.high_frequency:g}, wanted more than low_frequency, "
-                f"{self.low_frequency:g}"
-            )
-        return self
-
-
-RotaryScaling = Annotated[LinearScalingSpec | Llama3ScalingSpec, Field(discriminator="kind")]
-"""How angles are made smaller, so that a network reads longer texts than it was trained on."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +43,7 @@ class Rotary:
 
     width: int
     base: float = BASE
-    scaling: LinearScalingSpec | Llama3ScalingSpec | None = None
+    scaling: Scaling | None = None
 
     def angles(self, stream: Stream | None, time: int, like: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and sines for each position of a pass: `(T, G)`, or `(B, T, G)`.
@@ -113,27 +65,41 @@ class Rotary:
             made: tuple[Tensor, Tensor] = stream.shared[key]
             return made
         places = positions(stream, time, like.device)
-        angles = places[..., None].float() * self.frequencies(like.device)
-        cos, sin = angles.cos().to(like.dtype), angles.sin().to(like.dtype)
+        angles = places[..., None].float() * self._of_texts(stream, time, like.device)
+        cos, sin = angles.cos(), angles.sin()
+        if isinstance(self.scaling, YarnScalingSpec | LongRopeScalingSpec):
+            cos, sin = cos * self.scaling.longer, sin * self.scaling.longer
+        cos, sin = cos.to(like.dtype), sin.to(like.dtype)
         made = torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)
         if stream is not None and shares:
             stream.shared[key] = made
         return made
 
-    def frequencies(self, device: torch.device | str = "cpu") -> Tensor:
-        """The angle from one position to the next, of each pair: `(F,)`."""
+    def frequencies(self, device: torch.device | str = "cpu", *, long: bool = False) -> Tensor:
+        """The angle from one position to the next, of each pair: `(F,)`.
+
+        Args:
+            device: Where they are wanted.
+            long: Whether of a text that is longer than the trained context.
+        """
         exponents = torch.arange(0, self.width, 2, device=device).float() / self.width
         slow_F = 1.0 / self.base**exponents
-        match self.scaling:
-            case None:
-                return slow_F
-            case LinearScalingSpec(factor=factor):
-                return slow_F / factor
-            case Llama3ScalingSpec() as scaling:
-                turns = scaling.trained_context * slow_F / (2 * math.pi)
-                span = scaling.high_frequency - scaling.low_frequency
-                left = ((turns - scaling.low_frequency) / span).clamp(0, 1)
-                return (1 - left) * slow_F / scaling.factor + left * slow_F
+        return slow_F if self.scaling is None else self.scaling.scaled(slow_F, self.base, long=long)
+
+    def _of_texts(self, stream: Stream | None, time: int, device: torch.device) -> Tensor:
+        """The same of the texts of a pass: `(F,)`, or `(B, T, F)` where they differ."""
+        if not isinstance(self.scaling, LongRopeScalingSpec):
+            return self.frequencies(device)
+        trained = self.scaling.trained_context
+        layout = None if stream is None else stream.layout
+        if layout is None or max(layout.lengths) <= trained:
+            state = None if stream is None else stream.state
+            longest = layout.longest if layout else time if state is None else state.capacity
+            return self.frequencies(device, long=longest > trained)
+        lengths = torch.tensor(layout.lengths, device=device)
+        is_long_BT1 = (lengths > trained)[layout.documents_BT.clamp(min=0)][..., None]
+        long_F, short_F = (self.frequencies(device, long=long) for long in (True, False))
+        return torch.where(is_long_BT1, long_F, short_F)
 
     def turned(self, x_BTHE: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
         """`x_BTHE`, each position turned by its angles."""

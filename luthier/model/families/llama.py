@@ -9,7 +9,7 @@ from pydantic import Field
 
 from luthier.model.block import Share, Size
 from luthier.model.blocks.attention import Positive
-from luthier.model.blocks.rotary import RotaryScaling
+from luthier.model.blocks.rotary_scaling import RotaryScaling
 from luthier.model.families.decoder import behind, rotary_layers
 from luthier.model.families.dial import DECODER, TIED
 from luthier.model.families.family import FamilySpec, Published, Rule, Values

@@ -216,7 +216,7 @@ def test_names_of_the_weights_stay() -> None:
         ),
         ({"heads": 2, "bias": "kv"}, 'bias: got "kv", wanted true or false or "qkv"'),
         ({"heads": 2, "position": "rope"}, "position: got \"rope\""),
-        ({"heads": 2, "rotary_scaling": {"kind": "yarn"}}, 'unknown kind "yarn"'),
+        ({"heads": 2, "rotary_scaling": {"kind": "yarm"}}, 'unknown kind "yarm"'),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_suit(settings: dict[str, Any], message: str) -> None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from luthier.errors import SpecError
-from luthier.model.blocks.rotary import LinearScalingSpec, Llama3ScalingSpec, Rotary
+from luthier.model.blocks.rotary import Rotary
+from luthier.model.blocks.rotary_scaling import LinearScalingSpec, Llama3ScalingSpec
 from luthier.model.layout import Layout
 from luthier.model.stream import Stream
 from luthier.spec import parse
