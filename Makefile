@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEV := pytest pytest-cov pytest-xdist hypothesis seqeval ruff mypy types-PyYAML \
-	transformers peft gguf huggingface_hub
+	transformers peft gguf huggingface_hub av jiwer
 
 .PHONY: help demo test lint bench docs clean
 help:
@@ -43,6 +43,7 @@ bench: $(BIN)/luthier
 	$(BIN)/python benchmarks/language_training.py --json benchmarks/results/language_training.json
 	$(BIN)/python benchmarks/fine_tuning.py --json benchmarks/results/fine_tuning.json
 	$(BIN)/python benchmarks/text_learning.py --json benchmarks/results/text_learning.json
+	$(BIN)/python benchmarks/speech_learning.py --json benchmarks/results/speech_learning.json
 	$(BIN)/python benchmarks/bert_pretraining.py --json benchmarks/results/bert_pretraining.json
 	$(BIN)/luthier train recipes/tang_poems.yaml --overwrite
 	$(BIN)/python benchmarks/poems.py runs/tang_poems --json benchmarks/results/poems.json

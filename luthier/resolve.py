@@ -12,6 +12,7 @@ from typing import Any
 from luthier.data.augment.geometry import CropSpec
 from luthier.data.images import ImagesSpec
 from luthier.data.prepared import Prepared
+from luthier.data.sound.sounds import SoundsSpec
 from luthier.errors import Problem, SpecError
 from luthier.placement.place import decide as decide_placement
 from luthier.recipe import Recipe
@@ -118,7 +119,8 @@ def _training(recipe: Recipe, prepared: Prepared) -> list[Decision]:
         )
         decisions.append(Decision(place="training.batch_size", value=size, reason=reason))
     if training.workers == "auto":
-        workers = 1 if isinstance(recipe.data, ImagesSpec) and recipe.data.augment else 0
+        augmented = isinstance(recipe.data, ImagesSpec | SoundsSpec) and recipe.data.augment
+        workers = 1 if augmented else 0
         reason = (
             "a thread augments while the network trains"
             if workers

@@ -35,7 +35,8 @@ MAX_ARGUMENTS = 8
 KNOWS_A_RECIPE = {"recipe", "resolve", "run", "cli", "__init__"}
 MAY_IMPORT_INSIDE = {"cli", "__init__"}  # so that `luthier --help` does not wait for torch
 OPTIONAL = {
-    "gguf", "gguf.quants", "huggingface_hub", "huggingface_hub.errors", "mlflow", "tensorboard",
+    "av", "gguf", "gguf.quants", "huggingface_hub", "huggingface_hub.errors", "mlflow",
+    "tensorboard",
     "torch.utils.tensorboard", "transformers", "wandb",
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from luthier.cli import terminal
-from luthier.cli.predicted import print_predictions
+from luthier.cli.predicted import print_errors, print_predictions
 
 if TYPE_CHECKING:
     from luthier.evaluation.evaluate import Evaluation
@@ -54,6 +54,7 @@ def evaluate(
         return
     whose = "its" if on is None else f"{on}'s"
     _print_metrics(f"{finished.name}, on {whose} {measured} split", evaluation)
+    print_errors(evaluation.details)
     for note in evaluation.notes:
         terminal.warn(note)
     if on is None:
@@ -88,8 +89,8 @@ def predict(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="Pictures, or folders of them. Or texts, or files with one text a line; - reads "
-            "standard input.",
+            help="Pictures or sounds, or folders of them. Or texts, or files with one text a "
+            "line; - reads standard input.",
             metavar="INPUT...",
         ),
     ],
@@ -98,7 +99,7 @@ def predict(
     ] = 3,
     json: Json = False,
 ) -> None:
-    """Say what is in pictures or texts, what they are, or what they may go on with.
+    """Say what is in pictures, sounds or texts, what they are, or what they may go on with.
 
     Example: luthier predict runs/sst2_cnn "a fine film" --json
     """
@@ -109,7 +110,7 @@ def predict(
     if json:
         terminal.print_json(found)
     else:
-        print_predictions(found, "text" if finished.reads_texts else "picture")
+        print_predictions(found, finished.noun)
 
 
 def report(

@@ -10,6 +10,9 @@ from luthier.cli import terminal
 WIDEST = 60
 """Characters of an input that are shown; a text is not longer than what is said of it."""
 
+WORST_SHOWN = 5
+"""Texts with errors that are shown word by word."""
+
 Said = Mapping[str, Any]
 
 
@@ -29,6 +32,10 @@ def print_predictions(found: Sequence[Said], noun: str) -> None:
             heads += [name, "probability", "else"]
             for row, part in zip(rows, parts, strict=True):
                 row += [part[name], f"{part['probability']:.1%}", _others(part, name)]
+    if "text" in parts[0]:
+        heads.append("what is said")
+        for row, part in zip(rows, parts, strict=True):
+            row.append(part["text"])
     if "tags" in parts[0]:
         marked = "entities" in parts[0]
         heads.append("entities" if marked else "tags")
@@ -40,6 +47,25 @@ def print_predictions(found: Sequence[Said], noun: str) -> None:
         for row, part in zip(rows, parts, strict=True):
             row += _answer(part)
     terminal.print_table("", heads, rows, right=right)
+
+
+def print_errors(details: Said) -> None:
+    """Of a network that writes what is said: its errors by kind, and its worst texts, word by
+    word. Nothing of others."""
+    from luthier.metrics.edits import side_by_side
+
+    if "errors" not in details:
+        return
+    kinds = ("substitutions", "deletions", "insertions")
+    rows = [
+        [units, f"{found[units]:,}", *(f"{found[kind]:,}" for kind in kinds)]
+        for units, found in ((f"{unit}s", counts) for unit, counts in details["errors"].items())
+    ]
+    terminal.print_table("", ["of", "there are", *kinds], rows, right=(1, 2, 3, 4))
+    for one in details["worst"][:WORST_SHOWN]:
+        terminal.say("")
+        for name, line in zip(("right", "said", ""), side_by_side(one["edits"]), strict=True):
+            terminal.say(f"{name:>5}  {line}")
 
 
 def _others(part: Said, name: str) -> str:

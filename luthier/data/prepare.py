@@ -15,6 +15,8 @@ from luthier.data.purpose import Learned, Purpose
 from luthier.data.readers.mixture import MixtureSpec
 from luthier.data.readers.questions import QuestionsSpec
 from luthier.data.readers.text import TextSpec
+from luthier.data.sound.prepare_sounds import prepare_sounds
+from luthier.data.sound.sounds import SoundsSpec
 from luthier.data.sources import DataSpec
 from luthier.data.text.documents.prepare_documents import prepare_documents
 from luthier.data.text.labelled.prepare_texts import prepare_texts
@@ -59,6 +61,12 @@ def prepare(
         return prepare_questions(spec, purpose, progress=progress)
     if learns == "answers":
         raise _unsuited(spec, "no questions with answers in a context", learns)
+    if isinstance(spec, SoundsSpec):
+        if learns not in ("labels", "transcripts"):
+            raise _unsuited(spec, "sounds", learns)
+        return prepare_sounds(spec, purpose, seed=seed, progress=progress, cache=cache)
+    if learns == "transcripts":
+        raise _unsuited(spec, "no sounds", learns)
     if documents != (learns == "documents"):
         raise _unsuited(spec, "documents" if documents else "texts with labels or tags", learns)
     if isinstance(spec, TextSpec | MixtureSpec):
@@ -82,5 +90,6 @@ _WANTED: dict[Learned, str] = {
     "labels_and_tags": "a label for each text and a tag for each of its words",
     "preferences": "which of two answers is better ({kind: chat, path: …})",
     "answers": "where a context answers a question ({kind: questions, path: …})",
+    "transcripts": "what is said in sounds ({kind: sound_table, path: …})",
     "judgements": "whether answers are good ({kind: chat, path: …})",
 }

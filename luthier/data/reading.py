@@ -8,6 +8,7 @@ from collections.abc import Callable
 from luthier.data.image import Preprocessing
 from luthier.data.picture_inputs import PictureInputs
 from luthier.data.prepared import Inputs
+from luthier.data.sound.sound_inputs import SoundInputs
 from luthier.data.text.labelled.inputs import TextInputs
 from luthier.spec import parse
 
@@ -21,4 +22,6 @@ def read_inputs(read: Callable[[str], bytes | bytearray]) -> Inputs:
     about = json.loads(bytes(read("preprocessing.json")))
     if about.get("kind") == "text":
         return TextInputs.from_files(read)
+    if about.get("kind") == "sound":
+        return SoundInputs.from_files(read)
     return PictureInputs(parse(Preprocessing, about))

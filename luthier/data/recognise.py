@@ -17,7 +17,9 @@ from luthier.data.readers.member import ARCHIVE_SUFFIXES, is_archive
 from luthier.data.readers.npz import NpzSpec
 from luthier.data.readers.place import existing, names
 from luthier.data.readers.rows import TABLE_SUFFIXES
+from luthier.data.readers.sound_folder import SoundFolderSpec
 from luthier.data.readers.table import ImageTableSpec, table_in
+from luthier.data.sound.decoder import SUFFIXES as SOUND_SUFFIXES
 from luthier.data.sources import DataSpec
 from luthier.data.text.documents.document_recognition import documents_at
 from luthier.data.text.labelled.recognition import labelled_texts_at
@@ -27,12 +29,12 @@ from luthier.errors import DataError
 MOST_NAMES = 1000
 """Names that are looked at in a folder: enough to see what it is."""
 _LOOKED_FOR = (
-    "folders of classes with pictures, IDX files (train-images-idx3-ubyte), metadata.csv, .tsv, "
-    f".jsonl or .parquet, a .npz file, or an archive ({', '.join(ARCHIVE_SUFFIXES)}); tables with "
-    "texts and labels, folders of classes with .txt files, words with tags (CoNLL), CLINC150, "
-    "Snips; for a language, text (.txt), tables with a column of texts, or conversations "
-    "(messages, prompt and completion, chosen and rejected, …); to extract answers, questions as "
-    "SQuAD has them, or rows with question, context and answers"
+    "folders of classes with pictures or sounds, IDX files (train-images-idx3-ubyte), "
+    "metadata.csv, .tsv, .jsonl or .parquet, a .npz file, or an archive "
+    f"({', '.join(ARCHIVE_SUFFIXES)}); tables with texts and labels, folders of classes with .txt "
+    "files, words with tags (CoNLL), CLINC150, Snips; for a language, text (.txt), tables with a "
+    "column of texts, or conversations (messages, prompt and completion, chosen and rejected, …); "
+    "to extract answers, questions as SQuAD has them, or rows with question, context and answers"
 )
 
 
@@ -87,8 +89,10 @@ def _folder(place: Path) -> DataSpec | None:
     arrays = [name for name in inside if name.lower().endswith(".npz")]
     if len(arrays) == 1:
         return NpzSpec(path=str(place / arrays[0]))
-    if _has_class_folders(place, inside):
+    if _has_class_folders(place, inside, SUFFIXES):
         return ImageFolderSpec(path=path)
+    if _has_class_folders(place, inside, SOUND_SUFFIXES):
+        return SoundFolderSpec(path=path)
     return None
 
 
@@ -97,15 +101,15 @@ def _has_table(place: Path, inside: list[str]) -> bool:
     return any(table_in(folder) for folder in [place, *splits])
 
 
-def _has_class_folders(place: Path, inside: list[str]) -> bool:
-    """Whether pictures lie one or two folders down."""
+def _has_class_folders(place: Path, inside: list[str], suffixes: tuple[str, ...]) -> bool:
+    """Whether files of a kind lie one or two folders down."""
     for name in inside[:MOST_NAMES]:
         folder = place / name
         if not folder.is_dir():
             continue
         below = names(folder)[:MOST_NAMES]
-        if any(os.path.splitext(entry)[1].lower() in SUFFIXES for entry in below):
+        if any(os.path.splitext(entry)[1].lower() in suffixes for entry in below):
             return True
-        if split_of(name) and _has_class_folders(folder, below):
+        if split_of(name) and _has_class_folders(folder, below, suffixes):
             return True
     return False

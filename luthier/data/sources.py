@@ -17,6 +17,9 @@ from luthier.data.readers.mixture import MixtureSpec
 from luthier.data.readers.npz import NpzSpec
 from luthier.data.readers.questions import QuestionsSpec
 from luthier.data.readers.snips import SnipsSpec
+from luthier.data.readers.sound_folder import SoundFolderSpec
+from luthier.data.readers.sound_names import SoundNamesSpec
+from luthier.data.readers.sound_table import SoundTableSpec
 from luthier.data.readers.table import ImageTableSpec
 from luthier.data.readers.text import TextSpec
 from luthier.data.readers.text_folder import TextFolderSpec
@@ -36,6 +39,9 @@ DataSpec = Annotated[
     | NpzSpec
     | QuestionsSpec
     | SnipsSpec
+    | SoundFolderSpec
+    | SoundNamesSpec
+    | SoundTableSpec
     | TextFolderSpec
     | TextLinesSpec
     | TextSpec

@@ -62,6 +62,14 @@ class Documents(Spec):
                 return number
 
 
+class Transcripts(Spec):
+    """What is said in a sound."""
+
+    kind: Literal["transcripts"] = "transcripts"
+    vocab: int
+    """Tokens of the tokenizer; the blank of CTC is one more."""
+
+
 class LabelsAndTags(Spec):
     """A class for each text, and a tag for each of its words."""
 
@@ -92,9 +100,11 @@ def names_of(target: Target) -> tuple[str, ...]:
             return target.names
         case LabelsAndTags():
             return target.labels.names
-        case Documents() | Spans():
+        case Documents() | Spans() | Transcripts():
             return ()
 
 
-Target = Annotated[Labels | Tags | Documents | LabelsAndTags | Spans, Field(discriminator="kind")]
+Target = Annotated[
+    Labels | Tags | Documents | LabelsAndTags | Spans | Transcripts, Field(discriminator="kind")
+]
 """Everything that a task can be built for."""

@@ -26,9 +26,10 @@ from luthier.model.stream import State, Stream, Streamed, through
 from luthier.signal import Signal
 from luthier.spec import Auto, Decision, Many, Spec, plain
 
-Aim = Literal["next_token", "masked", "labels", "tags", "labels_and_tags", "answers"]
+Aim = Literal["next_token", "masked", "labels", "tags", "labels_and_tags", "answers", "transcripts"]
 """What a network is for: to write texts, to fill in hidden tokens, to say what an input is, to tag
-the words of a text, both of these, or to say which span of a text answers a question."""
+the words of a text, both of these, to say which span of a text answers a question, or to write
+down what is said in a sound."""
 SCORES_TOKENS: tuple[Aim, ...] = ("next_token", "masked")
 """The aims whose head gives a score to each token of the vocabulary."""
 Head = Sequence[BlockSpec] | Callable[[Signal], Sequence[BlockSpec]]

@@ -102,12 +102,19 @@ class Streamed(nn.Module):
 
     Attributes:
         name: What its state is called; set by the network, once that is whole.
+        moves: Whether other positions come out than go in; where they lie, it then says in the
+            layout of the stream. Blocks with a way around cannot hold such a one.
         gives: One sample of what it gives, where that is known of its parts; none where it is to
             be measured.
     """
 
     name: str = ""
+    moves: bool = False
     gives: Signal | None = None
+
+    def lengths_behind(self, lengths: tuple[int, ...]) -> tuple[int, ...]:
+        """Positions of each document behind it, of so many before it; not those of its parts."""
+        return lengths
 
     @abstractmethod
     def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:

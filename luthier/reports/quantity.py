@@ -112,6 +112,15 @@ _KNOWN = {
     "frame_accuracy": Quantity(
         title="Frame accuracy", is_share=True, meaning="how often the class and all tags are right"
     ),
+    "word_error": Quantity(
+        title="Word error",
+        is_share=True,
+        meaning="words that are wrong, missed or too many, for each that was said",
+    ),
+    "character_error": Quantity(
+        title="Character error", is_share=True, meaning="the same, letter by letter"
+    ),
+    "exact": Quantity(title="Exact", is_share=True, meaning="how often the whole text is right"),
     "loss": Quantity(title="Loss", meaning="what training makes small"),
     "learning_rate": Quantity(title="Learning rate", is_schedule=True),
 }

@@ -19,6 +19,7 @@ from luthier.model.stream import State
 from luthier.recipe import Recipe
 from luthier.run.model_folder import Blueprint
 from luthier.run.start import Start
+from luthier.signal import Signal
 from luthier.tasks.task import Task
 
 
@@ -67,7 +68,7 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
         head = tuple(step.spec for step in network.head.steps)
         blueprint = Blueprint(reads=reads, model=layers, head=head)
     wanted = recipe.task.wants(reads, target)
-    if network.gives != wanted:
+    if not _is(network.gives, wanted):
         raise InputError(
             f"model: the network gives {network.gives}, but {recipe.task.kind} reads {wanted} "
             f"here; let the last layer give that, or leave head to auto"
@@ -75,6 +76,13 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
     if module is None and recipe.aim == "next_token":
         must_read_forwards(network)
     return Assembly(blueprint=blueprint, network=network, task=task)
+
+
+def _is(gives: Signal, wanted: Signal) -> bool:
+    """Whether a signal is what a task wants, 0 standing for any size."""
+    sizes = zip(gives.shape, wanted.shape, strict=False)
+    same = gives.form == wanted.form and len(gives.shape) == len(wanted.shape)
+    return same and all(want in (0, got) for got, want in sizes)
 
 
 def _must_read_the_input_alone(network: Network, task: str) -> None:

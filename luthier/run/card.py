@@ -11,6 +11,8 @@ from luthier.yaml_source import write_yaml
 PIPELINES = {
     ("classify", "image"): "image-classification",
     ("classify", "tokens"): "text-classification",
+    ("classify", "sequence"): "audio-classification",
+    ("transcribe", "sequence"): "automatic-speech-recognition",
     ("tag", "tokens"): "token-classification",
     ("classify_and_tag", "tokens"): "token-classification",
     ("extract", "tokens"): "question-answering",
@@ -20,6 +22,8 @@ PIPELINES = {
 }
 """The Hub's names of tasks, by the task and by what it reads."""
 _GIVEN = {
+    "audio-classification": "sound.wav",
+    "automatic-speech-recognition": "talk.wav",
     "image-classification": "picture.png",
     "fill-mask": "some [MASK] text",
     "question-answering": "questions.jsonl",

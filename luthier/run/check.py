@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from luthier.data.chat.chat_doctor import inspect_chat, inspect_preferences
@@ -11,9 +11,11 @@ from luthier.data.chat.prepare_preferences import PreparedPreferences
 from luthier.data.chat.shown import ShownConversation
 from luthier.data.decoding import Progress
 from luthier.data.doctor import inspect
-from luthier.data.finding import Finding
+from luthier.data.finding import Finding, worst_first
 from luthier.data.prepare_pictures import PreparedPictures
 from luthier.data.prepared import Prepared
+from luthier.data.sound.prepare_sounds import PreparedSounds
+from luthier.data.sound.sound_doctor import inspect_sounds
 from luthier.data.target import Tags, names_of
 from luthier.data.text.documents.prepare_documents import PreparedDocuments
 from luthier.data.text.labelled.prepare_texts import PreparedTexts
@@ -28,6 +30,7 @@ from luthier.run.directory import RUNS, RunDirectory
 from luthier.run.reading import read
 from luthier.run.rows import splits_of
 from luthier.run.session import open_session
+from luthier.run.short_sounds import short_findings
 from luthier.run.start import start_of
 from luthier.run.teaching import with_teacher
 
@@ -96,14 +99,18 @@ def check_recipe(recipe: Recipe, progress: Progress | None = None) -> Checked:
     resolved = resolve(given.recipe, prepared, before=given.decisions)
     assembly = assemble(resolved.recipe, prepared)
     directory = RunDirectory(RUNS / recipe.name)
-    session = with_teacher(open_session(directory, resolved, prepared, assembly, start))
+    told = {"data.on_error": "skip"} if isinstance(prepared, PreparedSounds) else {}
+    lenient = replace(resolved, recipe=resolved.recipe.with_values(told))
+    session = with_teacher(open_session(directory, lenient, prepared, assembly, start))
     adapted = session.adapting
     return Checked(
         recognised=prepared.recognised,
         splits={name: len(rows) for name, rows in splits_of(prepared).items()},
         classes=len(names_of(prepared.target)),
         called="tags" if isinstance(prepared.target, Tags) else "classes",
-        findings=tuple(_findings(prepared)),
+        findings=tuple(
+            worst_first([*_findings(prepared), *short_findings(assembly.network, prepared)])
+        ),
         moves="" if adapted is None else adapted.moves.sentence(),
         shown=prepared.shown if isinstance(prepared, PreparedChat | PreparedPreferences) else (),
     )
@@ -118,5 +125,7 @@ def _findings(prepared: Prepared) -> list[Finding]:
         return inspect_chat(prepared)
     if isinstance(prepared, PreparedPreferences):
         return inspect_preferences(prepared)
+    if isinstance(prepared, PreparedSounds):
+        return inspect_sounds(prepared)
     assert isinstance(prepared, PreparedPictures)
     return inspect(prepared)

@@ -136,6 +136,8 @@ def _design_family(
     name: str, overrides: Sequence[str], vocab: int | None, context: int | None
 ) -> Design:
     model = _family(name, overrides)
+    if model.READS is not None and (vocab is not None or context is not None):
+        raise InputError(f"{name}: reads no tokens; leave out --vocab and --context")
     row = None if model.size is None else model.SIZES[model.size]
     tokens = Signal.tokens(
         context or (CONTEXT if row is None else min(row.context, LONGEST)),
@@ -146,7 +148,7 @@ def _design_family(
     row = published(model) if vocab is None else None
     return Design(
         name=model.kind if row is None else row.name,
-        network=build(layers, tokens, head),
+        network=build(layers, model.READS or tokens, head),
         layers=layers,
         family=model,
         decisions=model.decide(model.SHOWN),

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from luthier.data.decoding import Progress
+from luthier.data.sound.sound_inputs import SoundInputs
 from luthier.data.target import Documents, Target
 from luthier.data.text.labelled.inputs import TextInputs
 from luthier.data.text.tokens.tokenizer import Tokenizer
@@ -116,13 +117,23 @@ class Run:
         """Whether its inputs are texts."""
         return isinstance(self.inputs, TextInputs)
 
+    @property
+    def noun(self) -> str:
+        """What an input is called."""
+        match self.inputs:
+            case TextInputs():
+                return "text"
+            case SoundInputs():
+                return "sound"
+        return "picture"
+
     def predict(self, inputs: Sequence[Any], top: int = 3) -> list[dict[str, Any]]:
         """What the network says of each input, in their order.
 
         Args:
             inputs: Pictures: files, folders of files, bytes of files, PIL images, or arrays
-                `(H, W)` or `(H, W, C)` of uint8. Or texts: strings, or paths of files with one
-                text a line.
+                `(H, W)` or `(H, W, C)` of uint8. Sounds: files, folders of files, bytes of files.
+                Texts: strings, or paths of files with one text a line.
             top: How many of the likeliest answers to give for each.
 
         Returns:

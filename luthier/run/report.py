@@ -14,6 +14,7 @@ from luthier.data.chat.shown import ShownConversation
 from luthier.data.examples import Examples
 from luthier.data.pictures import PictureExamples
 from luthier.data.prepared import Prepared
+from luthier.data.sound.sound_examples import SoundExamples
 from luthier.data.text.labelled.inputs import TextInputs
 from luthier.errors import InputError
 from luthier.evaluation.storage import read_evaluation
@@ -110,17 +111,23 @@ def report_data(directory: RunDirectory, prepared: Prepared | None = None) -> Re
         curves=_curves(directory.read_metrics()),
         splits=facts["data"]["splits"],
         example_noun=prepared.noun.one,
-        pictures=(
-            {int(row): examples.pictures(np.array([row]))[0] for row in ids}
-            if isinstance(examples, PictureExamples)
-            else {}
-        ),
+        pictures=_pictures(examples, ids),
         texts=_texts(prepared, examples, ids),
         adapter=facts.get("adapter"),
         conversations=_conversations(prepared),
         commands=(f"luthier train {directory.resolved} --out runs/again",),
         notes=tuple(facts["notes"]),
     )
+
+
+def _pictures(examples: Examples[Any], ids: np.ndarray) -> dict[int, np.ndarray]:
+    """Some examples as pictures: as they are, or what a network reads of a sound."""
+    match examples:
+        case PictureExamples():
+            return {int(row): examples.pictures(np.array([row]))[0] for row in ids}
+        case SoundExamples():
+            return {int(row): examples.picture(int(row)) for row in ids}
+    return {}
 
 
 def _texts(prepared: Prepared, examples: Examples[Any], ids: np.ndarray) -> dict[int, str]:

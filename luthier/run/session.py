@@ -23,6 +23,7 @@ from luthier.resolve import Resolved
 from luthier.run.adapting import Adapting, adapting
 from luthier.run.assembly import Assembly, must_learn_from_one_row, with_weights
 from luthier.run.directory import RunDirectory
+from luthier.run.short_sounds import must_fit
 from luthier.run.source import weights_of
 from luthier.run.start import Start, wrapper
 from luthier.tasks.task import Task
@@ -160,6 +161,7 @@ def _must_be_trainable(recipe: Recipe, prepared: Prepared, assembly: Assembly) -
         )
     if settings.batch_size == settings.accumulate:
         must_learn_from_one_row(assembly)
+    must_fit(assembly.network, prepared, recipe)
     if settings.samples:
         assert isinstance(prepared.inputs, TextInputs)
         _must_be_prompts(prepared.inputs, settings.samples, prepared.signal.shape[0])

@@ -15,6 +15,9 @@ from luthier.data.prepare import prepare
 from luthier.data.prepare_pictures import PreparedPictures
 from luthier.data.readers.digits import DigitsSpec
 from luthier.data.recognise import recognise
+from luthier.data.sound.features import LogMelSpec
+from luthier.data.sound.prepare_sounds import PreparedSounds, usual_rate
+from luthier.data.sound.sounds import SoundsSpec
 from luthier.data.sources import DataSpec
 from luthier.data.text.documents.prepare_documents import PreparedDocuments
 from luthier.data.text.labelled.prepare_texts import PreparedTexts
@@ -24,6 +27,7 @@ from luthier.run.starter_chat import for_conversations
 from luthier.run.starter_documents import for_documents
 from luthier.run.starter_pictures import for_pictures
 from luthier.run.starter_questions import for_questions
+from luthier.run.starter_sounds import bins_for, for_sounds
 from luthier.run.starter_texts import for_texts
 from luthier.spec import plain
 from luthier.tasks import TaskSpec
@@ -38,6 +42,9 @@ TASKS: dict[str, dict[str, Any]] = {
     "classify": CLASSIFY,
     "image-classification": CLASSIFY,
     "text-classification": CLASSIFY,
+    "audio-classification": CLASSIFY,
+    "transcribe": {"kind": "transcribe"},
+    "automatic-speech-recognition": {"kind": "transcribe"},
     "tag": TAG,
     "token-classification": TAG,
     "classify_and_tag": {"kind": "classify_and_tag"},
@@ -50,8 +57,14 @@ TASKS: dict[str, dict[str, Any]] = {
     "fill-mask": {"kind": "language", "objective": "masked", "whole_words": True},
 }
 """The task section for each name of a task, ours and the Hub's."""
-FORMS = {"image-classification": True, "text-classification": False}
-"""Of the names that say what the data is: whether it is pictures."""
+FORMS = {
+    "image-classification": "pictures",
+    "text-classification": "texts",
+    "audio-classification": "sounds",
+    "transcribe": "sounds",
+    "automatic-speech-recognition": "sounds",
+}
+"""What the data is, of the names of tasks that say so."""
 
 
 def starter_recipe(task: str, data: str) -> tuple[str, str]:
@@ -69,10 +82,12 @@ def starter_recipe(task: str, data: str) -> tuple[str, str]:
     purpose = TypeAdapter[TaskSpec](TaskSpec).validate_python(TASKS[task]).purpose()
     spec: DataSpec
     spec = DigitsSpec() if data == DIGITS else recognise(Path(data), purpose.learns)
-    pictures = isinstance(spec, ImagesSpec)
-    if FORMS.get(task, pictures) != pictures:
-        found = "pictures" if pictures else "texts"
+    found = _form(spec)
+    if FORMS.get(task, found) != found:
         raise InputError(f"{data}: has {found}, which {task} does not learn from; try classify")
+    if isinstance(spec, SoundsSpec):
+        bins = bins_for(usual_rate(spec, purpose))
+        spec = spec.model_copy(update={"features": LogMelSpec(bins=bins)})
     prepared = prepare(spec, purpose=purpose, seed=0)
     name = _name(data)
     match prepared:
@@ -84,6 +99,8 @@ def starter_recipe(task: str, data: str) -> tuple[str, str]:
             body = for_conversations(prepared)
         case PreparedDocuments():
             body = for_documents(prepared, masked=not purpose.ahead)
+        case PreparedSounds():
+            body = for_sounds(prepared)
         case PreparedPictures():
             body = for_pictures(prepared)
         case _:
@@ -96,6 +113,16 @@ def starter_recipe(task: str, data: str) -> tuple[str, str]:
         *body.lines,
     ]
     return "\n".join(lines) + "\n", name
+
+
+def _form(spec: DataSpec) -> str:
+    """What the data is."""
+    match spec:
+        case ImagesSpec():
+            return "pictures"
+        case SoundsSpec():
+            return "sounds"
+    return "texts"
 
 
 def _name(data: str) -> str:

@@ -13,6 +13,7 @@ from luthier.tasks.language import LanguageSpec
 from luthier.tasks.preference import PreferenceSpec
 from luthier.tasks.reward import RewardSpec
 from luthier.tasks.tag import TagSpec
+from luthier.tasks.transcribe import TranscribeSpec
 
 TaskSpec = Annotated[
     ClassifyAndTagSpec
@@ -21,7 +22,8 @@ TaskSpec = Annotated[
     | LanguageSpec
     | PreferenceSpec
     | RewardSpec
-    | TagSpec,
+    | TagSpec
+    | TranscribeSpec,
     Field(discriminator="kind"),
 ]
 """Every task that a recipe can name."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from luthier.data.examples import Samples
 from luthier.data.purpose import Purpose, Special
+from luthier.data.sound.sound_examples import SoundSamples
 from luthier.data.target import Labels, Target
 from luthier.data.text.rows.samples import TextSamples
 from luthier.errors import InputError, Problem, ShapeError, SpecError, nearest
@@ -30,6 +31,7 @@ from luthier.model.stream import Stream
 from luthier.signal import Signal
 from luthier.spec import Spec
 from luthier.tasks.forward import finished, forward, in_float32
+from luthier.tasks.sounds import Sounds, hear
 from luthier.tasks.task import Columns, Loss
 from luthier.tasks.texts import Texts, read
 
@@ -40,7 +42,8 @@ Weight = Annotated[float, Field(ge=0)]
 
 
 class ClassifySpec(Spec):
-    """One class for each input, by cross-entropy: of a picture, a text or a pair of texts."""
+    """One class for each input, by cross-entropy: of a picture, a text, a pair of texts or a
+    sound."""
 
     kind: Literal["classify"] = "classify"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
@@ -95,8 +98,8 @@ class ClassifySpec(Spec):
 class ClassifyBatch:
     """Inputs and what they are."""
 
-    inputs: Tensor | Texts
-    """`(B, *signal.shape)`, or B texts."""
+    inputs: Tensor | Texts | Sounds
+    """`(B, *signal.shape)`, or B texts or sounds."""
     targets: Tensor
     """`(B,)` class numbers, or `(B, K)` shares."""
     ids: Tensor
@@ -114,7 +117,7 @@ class ClassifyBatch:
         inputs = self.inputs
         return ClassifyBatch(
             inputs.to(device)
-            if isinstance(inputs, Texts)
+            if isinstance(inputs, Texts | Sounds)
             else inputs.to(device, non_blocking=True),
             self.targets.to(device, non_blocking=True),
             self.ids,
@@ -146,8 +149,10 @@ class Classify:
         self._counts: dict[tuple[int, torch.device, torch.dtype], Tensor] = {}
         self._weights_like: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
-    def collate(self, samples: Samples | TextSamples) -> ClassifyBatch:
+    def collate(self, samples: Samples | TextSamples | SoundSamples) -> ClassifyBatch:
         """Samples as a batch."""
+        if isinstance(samples, SoundSamples):
+            return ClassifyBatch(Sounds.of(samples), samples.labels, samples.ids)
         if isinstance(samples, TextSamples):
             return ClassifyBatch(Texts.of(samples), samples.labels, samples.ids)
         return ClassifyBatch(samples.inputs, samples.targets, samples.ids)
@@ -268,8 +273,11 @@ def scored(network: nn.Module, batch: ClassifyBatch) -> tuple[Tensor, Stream]:
     return in_float32(y_BK), stream
 
 
-def _run(network: nn.Module, inputs: Tensor | Texts) -> tuple[Tensor, Stream]:
+def _run(network: nn.Module, inputs: Tensor | Texts | Sounds) -> tuple[Tensor, Stream]:
     """`(B, K)` scores, and the stream of the pass."""
+    if isinstance(inputs, Sounds):
+        y_BK, stream, _ = hear(network, inputs)
+        return y_BK, stream
     if isinstance(inputs, Texts):
         return read(network, inputs)
     stream = Stream()
@@ -277,8 +285,8 @@ def _run(network: nn.Module, inputs: Tensor | Texts) -> tuple[Tensor, Stream]:
 
 
 def context_share(network: nn.Module) -> float:
-    """Targets for a position of a text that is as long as texts may be."""
-    if isinstance(network, Network) and network.reads.form == "tokens":
+    """Targets for a position of a text, or a frame of a sound, that is as long as texts may be."""
+    if isinstance(network, Network) and network.reads.form in ("tokens", "sequence"):
         return 1 / network.reads.shape[0]
     return 1.0
 

@@ -15,6 +15,7 @@ from luthier.model.blocks.cross_attention import CrossAttentionSpec
 from luthier.model.blocks.dense import DenseSpec
 from luthier.model.blocks.dropout import DropoutSpec, DropPathSpec
 from luthier.model.blocks.flatten import FlattenSpec
+from luthier.model.blocks.gated_conv import GatedConvSpec
 from luthier.model.blocks.linear_recurrence import LinearRecurrenceSpec
 from luthier.model.blocks.mlp import MlpSpec
 from luthier.model.blocks.moe import MoeSpec
@@ -29,6 +30,7 @@ from luthier.model.blocks.pool import (
 from luthier.model.blocks.recurrent import RecurrentSpec
 from luthier.model.blocks.repeat import RepeatSpec
 from luthier.model.blocks.residual import ResidualSpec
+from luthier.model.blocks.subsample import SubsampleSpec
 from luthier.model.blocks.tokens import TokensSpec
 from luthier.model.blocks.transformers import TransformersSpec
 from luthier.model.blocks.unembed import UnembedSpec
@@ -48,6 +50,7 @@ Block = Annotated[
     | DropPathSpec
     | DropoutSpec
     | FlattenSpec
+    | GatedConvSpec
     | GlobalPoolSpec
     | GroupNormSpec
     | LayerNormSpec
@@ -60,6 +63,7 @@ Block = Annotated[
     | RepeatSpec
     | ResidualSpec
     | RmsNormSpec
+    | SubsampleSpec
     | TokensSpec
     | TransformersSpec
     | UnembedSpec

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from luthier.errors import ShapeError
 from luthier.model.block import BlockSpec
+from luthier.model.blocks.residual import must_keep_positions
 from luthier.model.chain import Chain
 from luthier.model.stream import Stream, Streamed, through
 from luthier.signal import Signal
@@ -72,6 +73,8 @@ class Parallel(Streamed):
             Chain(branch, signal, f"branches[{index}]")
             for index, branch in enumerate(spec.branches)
         ]
+        for chain in chains:
+            must_keep_positions(spec.kind, chain)
         _check(spec, [chain.gives for chain in chains])
         self.branches = nn.ModuleList(chains)
         self.added = spec.join == "add"

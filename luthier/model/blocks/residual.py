@@ -108,6 +108,7 @@ class Residual(Streamed):
     def __init__(self, spec: ResidualSpec, signal: Signal) -> None:
         super().__init__()
         self.layers = Chain(spec.layers, signal, "layers")
+        must_keep_positions(spec.kind, self.layers)
         self.shortcut = _shortcut(spec, signal, self.layers.gives)
         self.drop_path = DropPath(spec.drop_path) if spec.drop_path else nn.Identity()
         self.activation = activation(spec.activation)
@@ -144,6 +145,21 @@ class Pad(nn.Module):
         for dim, stride in enumerate(self.stride, start=self.first_position):
             x = x[(slice(None),) * dim + (slice(None, None, stride),)]
         return F.pad(x, self.margins)
+
+
+def must_keep_positions(kind: str, chain: Chain) -> None:
+    """Refuses layers with a way around them that change which positions there are.
+
+    Raises:
+        ShapeError: With the block that does.
+    """
+    for step, block in zip(chain.steps, chain, strict=True):
+        if any(isinstance(part, Streamed) and part.moves for part in block.modules()):
+            raise ShapeError(
+                f"{kind} goes around {step.spec.kind}, behind which there are other positions; "
+                "put it before",
+                step.place,
+            )
 
 
 def _shortcut(spec: ResidualSpec, reads: Signal, gives: Signal) -> nn.Module:

@@ -9,6 +9,8 @@ from pydantic import Discriminator, Field, Tag
 
 from luthier.model.blueprint import LayersSpec
 from luthier.model.families.bert import BertSpec
+from luthier.model.families.conformer import ConformerSpec
+from luthier.model.families.crnn import CrnnSpec
 from luthier.model.families.family import FamilySpec
 from luthier.model.families.gemma import GemmaSpec
 from luthier.model.families.gpt2 import Gpt2Spec
@@ -24,6 +26,8 @@ from luthier.model.families.transformer import TransformerSpec
 
 Family = Annotated[
     BertSpec
+    | ConformerSpec
+    | CrnnSpec
     | GemmaSpec
     | Gpt2Spec
     | GruSpec

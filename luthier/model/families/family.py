@@ -13,6 +13,7 @@ from luthier.errors import Problem, SpecError, nearest
 from luthier.model.block import BlockSpec
 from luthier.model.blueprint import SCORES_TOKENS, Aim, LayersSpec
 from luthier.model.initialize import InitializeSpec
+from luthier.signal import Signal
 from luthier.spec import Decision, Spec, parse, plain
 from luthier.wording import shown
 
@@ -70,6 +71,8 @@ class FamilySpec(Spec):
     SHOWN: ClassVar[Aim] = "next_token"
     """What a network of the family is for, unless it is said. Published counts are of the layers,
     of what is behind them for this aim, and of the scores of tokens where it has them."""
+    READS: ClassVar[Signal | None] = None
+    """What stands for one input where it is shown; none where it reads tokens."""
     OF_SCORES: ClassVar[frozenset[str]] = frozenset()
     """Settings of a head that gives scores to tokens, which only language models have."""
 

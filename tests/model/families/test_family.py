@@ -23,8 +23,11 @@ from luthier.signal import Signal
 from luthier.spec import parse, plain
 from luthier.yaml_source import read_yaml, write_yaml
 
-AIMS: tuple[Aim, ...] = get_args(Aim)
-FAMILIES = families()
+AIMS: tuple[Aim, ...] = tuple(aim for aim in get_args(Aim) if aim != "transcripts")
+EVERY = families()
+FAMILIES = {kind: cls for kind, cls in EVERY.items() if cls.READS is None}
+"""Those that read texts."""
+OF_SOUND = {kind: cls for kind, cls in EVERY.items() if cls.READS is not None}
 READS_WHOLE = ("bert", "modernbert", "roberta")
 """Encoders: not for next_token."""
 ROTARY = ("gemma", "llama", "mistral", "modernbert", "qwen")
@@ -113,6 +116,21 @@ def test_its_layers_are_a_blank_page(kind: str) -> None:
 def test_its_usual_member_can_be_designed(kind: str) -> None:
     family = FAMILIES[kind].model_validate({"kind": kind, **FAMILIES[kind].usual()})
     assert family.design(family.SHOWN).layers
+
+
+@pytest.mark.parametrize("aim", ["labels", "transcripts"])
+@pytest.mark.parametrize("kind", OF_SOUND)
+def test_families_for_sounds(kind: str, aim: Aim) -> None:
+    family = OF_SOUND[kind].model_validate({"kind": kind, "width": 16})
+    values = {d.place.removeprefix("model."): d.value for d in family.decide(aim)}
+    settled = OF_SOUND[kind].model_validate({**plain(family), **values})
+    spec = family.design(aim)
+    assert settled.design(aim) == spec
+    assert parse(LayersSpec, read_yaml(write_yaml(plain(spec), compact=True), "page").data) == spec
+    built = build(spec, Signal.of((40, 20)), (DenseSpec(width=3),))
+    assert built.gives.form == ("vector" if aim == "labels" else "sequence")
+    assert built.gives.width == 3
+    assert OF_SOUND[kind].model_validate({"kind": kind, **OF_SOUND[kind].usual()}).design(aim)
 
 
 def decided(kind: str, **changed: Any) -> dict[str, Any]:

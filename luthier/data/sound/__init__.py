@@ -1,0 +1,1 @@
+"""Sounds: decoded, made into what a network reads, changed at random."""
