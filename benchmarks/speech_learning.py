@@ -2,7 +2,7 @@
 
     python benchmarks/speech_learning.py                  # every recipe
     python benchmarks/speech_learning.py fsdd yesno       # some of them
-    python benchmarks/speech_learning.py --runs FOLDER --json benchmarks/results/speech_learning.json
+    python benchmarks/speech_learning.py --runs FOLDER --json FILE
 
 A run that is finished in FOLDER (`fsdd_1` for seed 1) is taken as it is. Baselines of classes: the
 most frequent one, and logistic regression on the mean and the spread of each feature over a sound.

@@ -95,7 +95,7 @@ def test_what_is_said_is_written(
     table = table_of_words(tmp_path / "words")
     recipe = tmp_path / "said.yaml"
     recipe.write_text(SPOKEN.replace("PATH", str(table)))
-    changes = ["data.tokenizer={kind: words}", "data.augment=[]", "training.epochs=25"]
+    changes = ["data.tokenizer={kind: words}", "data.augment=[]", "training.epochs=40"]
     decoder = "task.decoder={kind: beam, width: 4, language: {kind: ngram, order: 2}}"
     out = tmp_path / "said"
     run = luthier.train(Recipe.read(recipe, [*changes, decoder]), out=out)
