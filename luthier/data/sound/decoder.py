@@ -46,10 +46,6 @@ _CODECS = ("pcm_", "adpcm_", "flac", "mp3", "vorbis", "opus", "aac", "alac")
 _INT_SCALES = {"u1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}
 
 
-class TooLongError(DataError):
-    """A sound of more seconds than were allowed."""
-
-
 @dataclass(frozen=True)
 class Look:
     """What a file says of its sound."""
@@ -70,7 +66,7 @@ def look(data: bytes) -> Look:
         return sound.look
 
 
-def decode(data: bytes, rate: int, *, most_seconds: float = MAX_SECONDS) -> Wave:
+def decode(data: bytes, rate: int, *, most_seconds: float = MAX_SECONDS, setting: str = "") -> Wave:
     """The sound in a file, as one channel at `rate`.
 
     Channels are averaged. Another rate is made by FFmpeg's resampler, which takes away what the
@@ -80,6 +76,7 @@ def decode(data: bytes, rate: int, *, most_seconds: float = MAX_SECONDS) -> Wave
         data: The whole file.
         rate: Samples a second of what comes out.
         most_seconds: A longer sound is refused, as soon as that much was decoded.
+        setting: Where a person set that, for the message.
 
     Raises:
         DataError: If it is no sound, is damaged or cut off, holds nothing, or passes a limit. The
@@ -87,7 +84,8 @@ def decode(data: bytes, rate: int, *, most_seconds: float = MAX_SECONDS) -> Wave
         InputError: If PyAV is not installed.
     """
     with _Opened(data) as sound:
-        wave = np.concatenate([np.zeros(0, np.float32), *sound.waves(rate, most_seconds)])
+        by = f" ({setting})" if setting else ""
+        wave = np.concatenate([np.zeros(0, np.float32), *sound.waves(rate, most_seconds, by)])
         sound.check_whole()
     if not len(wave):
         raise DataError("holds no sound: 0 seconds")
@@ -161,7 +159,7 @@ class _Opened:
         codec = self._stream.codec_context
         return Look(rate=codec.sample_rate, channels=codec.channels)
 
-    def waves(self, rate: int, most_seconds: float) -> Iterator[Wave]:
+    def waves(self, rate: int, most_seconds: float, by: str) -> Iterator[Wave]:
         """The sound at `rate`, piece by piece."""
         resample = _Resampler(self._av, rate)
         decoded_bytes = 0
@@ -173,7 +171,7 @@ class _Opened:
                     raise DataError(_bad_rate(frame.sample_rate))
                 self._seconds += frame.samples / frame.sample_rate
                 if self._seconds > most_seconds:
-                    raise TooLongError(f"is longer than {most_seconds:,g} seconds")
+                    raise DataError(f"is longer than {most_seconds:,g} seconds{by}")
                 if decoded_bytes > MAX_DECODED_BYTES:
                     raise DataError(f"decodes to more than {MAX_DECODED_BYTES // 2**30} GiB")
                 yield from resample(wave_CT.mean(0, dtype=np.float32), frame.sample_rate)

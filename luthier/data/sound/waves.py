@@ -24,7 +24,7 @@ from luthier.data.decoding import Progress, threads
 from luthier.data.entry import cache_folder, make_entry, settle
 from luthier.data.prefetch import ordered
 from luthier.data.readers.stored import Stored
-from luthier.data.sound.decoder import MAX_BYTES, Look, TooLongError, Wave, decode, look
+from luthier.data.sound.decoder import MAX_BYTES, Look, Wave, decode, look
 from luthier.data.sound.form import SoundForm
 from luthier.data.sound.found import SoundRow
 from luthier.errors import DataError
@@ -147,10 +147,8 @@ def cached_frames(
 
 
 def _decoded(part: Stored, rate: int, longest_seconds: float) -> Wave:
-    try:
-        return decode(read_file(part), rate, most_seconds=longest_seconds)
-    except TooLongError as error:
-        raise DataError(f"{error} (data.longest_seconds)") from None
+    setting = "data.longest_seconds"
+    return decode(read_file(part), rate, most_seconds=longest_seconds, setting=setting)
 
 
 def _stamp(part: Stored) -> str:

@@ -31,7 +31,7 @@ class CrnnSpec(FamilySpec):
         Rule(
             "channels",
             lambda s: [s["width"] // 4, s["width"] // 2, s["width"] // 2],
-            "a quarter of the width, then halves: each halves frames and bins",
+            "a quarter of the width, then halves",
         ),
     )
     SHOWN: ClassVar[Aim] = "labels"
@@ -43,7 +43,7 @@ class CrnnSpec(FamilySpec):
     depth: Size | Auto = "auto"
     """Layers of the RNN."""
     channels: Many[Size] | Auto = "auto"
-    """Filters of each convolution, all of which halve the frames."""
+    """Filters of each convolution. Each halves the frames; for `transcribe` the first two do."""
     dropout: Share = 0.2
     """The share of values left out before, between and behind the layers of the RNN."""
     initialize: InitializeSpec = Field(default_factory=InitializeSpec)
@@ -58,7 +58,14 @@ class CrnnSpec(FamilySpec):
             "bidirectional": True,
             "dropout": s["dropout"] if s["depth"] > 1 else 0.0,
         }
-        front = {"kind": "subsample", "channels": list(s["channels"]), "width": 2 * s["width"]}
+        front: dict[str, Any] = {
+            "kind": "subsample",
+            "channels": list(s["channels"]),
+            "width": 2 * s["width"],
+        }
+        if s["aim"] == "transcripts":  # a letter lasts for half a dozen frames
+            count = len(s["channels"])
+            front |= {"strides": [2, 2, *[1] * count][:count], "frequency_strides": [2]}
         pool = [{"kind": "global_pool"}] if s["aim"] == "labels" else []
         return {
             "layers": [front, *dropout(s), block(RecurrentSpec, rnn)],
