@@ -60,7 +60,12 @@ def row_of(
 
 
 def save(
-    path: Path, benchmark: str, command: str, cases: Sequence[str], rows: Sequence[Figures]
+    path: Path,
+    benchmark: str,
+    command: str,
+    cases: Sequence[str],
+    rows: Sequence[Figures],
+    seeds: Sequence[int] = SEEDS,
 ) -> None:
     """Puts rows into the file; those of other cases stay. `cases` is their order."""
     measured = {row["case"] for row in rows}
@@ -71,7 +76,7 @@ def save(
         "date": datetime.date.today().isoformat(),
         "command": command,
         "machine": harness.machine(),
-        "seeds": list(SEEDS),
+        "seeds": list(seeds),
         "rows": sorted([*kept, *rows], key=lambda row: cases.index(row["case"])),
     }
     path.write_text(json.dumps(document, indent=1) + "\n")

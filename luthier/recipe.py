@@ -45,7 +45,7 @@ class Recipe(Spec):
     start: str | None = None
     """A finished run whose layers, with their weights, and tokenizer this one starts from; or a
     pretrained network: a Hugging Face folder, or its name on the hub. The head is new, but where
-    both learn a language with the same objective: there it goes on."""
+    both learn a language with the same objective, or both extract answers: there it goes on."""
     new_tokens: Many[str] = ()
     """Tokens that the tokenizer of `start` gets, such as `["<tool>", "</tool>"]`. Their vectors
     begin as the mean of the others, and learn, with an adapter too."""

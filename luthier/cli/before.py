@@ -31,8 +31,8 @@ def new(
     task: Annotated[
         str,
         typer.Argument(
-            help="classify, tag, classify_and_tag, language, fill-mask, preference or reward; the "
-            "Hub's names do too."
+            help="classify, tag, classify_and_tag, extract, language, fill-mask, preference or "
+            "reward; the Hub's names do too."
         ),
     ],
     data: Annotated[

@@ -10,9 +10,11 @@ from torch import nn
 
 from luthier.data.prepared import Prepared
 from luthier.data.target import names_of
+from luthier.data.text.questions.prepare_questions import PreparedQuestions
 from luthier.errors import InputError, Problem, SpecError
 from luthier.model.blocks.cross_attention import CrossAttention
-from luthier.model.blueprint import Network, build
+from luthier.model.blocks.tokens import TokensSpec
+from luthier.model.blueprint import LayersSpec, Network, build
 from luthier.model.initialize import materialize
 from luthier.model.measure import sample
 from luthier.model.stream import State
@@ -21,6 +23,9 @@ from luthier.run.model_folder import Blueprint
 from luthier.run.start import Start
 from luthier.signal import Signal
 from luthier.tasks.task import Task
+
+KINDS_WITH_MATCHES = 3
+"""Of tokens, where those of a context that the question has too are one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +70,7 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
         layers = recipe.model.design(recipe.aim)
         network = build(layers, reads, lambda gives: recipe.task.head(gives, target))
         _must_read_the_input_alone(network, recipe.task.kind)
+        _must_have_kinds(layers, prepared)
         head = tuple(step.spec for step in network.head.steps)
         blueprint = Blueprint(reads=reads, model=layers, head=head)
     wanted = recipe.task.wants(reads, target)
@@ -96,6 +102,23 @@ def _must_read_the_input_alone(network: Network, task: str) -> None:
             f"model: cross_attention reads a source beside its input, which the task {task} does "
             "not give; leave it out, or use it in Python, with a stream that has a source"
         )
+
+
+def _must_have_kinds(layers: LayersSpec, prepared: Prepared) -> None:
+    """Refuses a network without a vector for each kind of token that questions have.
+
+    Raises:
+        InputError: With how many it has, and how many are wanted.
+    """
+    if not isinstance(prepared, PreparedQuestions) or not prepared.form.matches:
+        return
+    for layer in layers.layers:
+        if isinstance(layer, TokensSpec) and layer.types < KINDS_WITH_MATCHES:
+            raise InputError(
+                f"model: tokens has types: {layer.types}, but data.matches makes "
+                f"{KINDS_WITH_MATCHES} kinds: of the question, of the context, of both; give "
+                f"types: {KINDS_WITH_MATCHES}, or leave data.matches out"
+            )
 
 
 def must_read_forwards(network: Network) -> None:

@@ -23,6 +23,7 @@ TASK_TYPES: Mapping[Aim, str] = {
     "next_token": "CAUSAL_LM",
     "labels": "SEQ_CLS",
     "tags": "TOKEN_CLS",
+    "answers": "QUESTION_ANS",
 }
 """What PEFT calls what a network is for."""
 

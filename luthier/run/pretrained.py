@@ -8,6 +8,7 @@ from luthier.data.purpose import Special
 from luthier.data.target import Documents
 from luthier.data.text.labelled.encoding import TextForm
 from luthier.data.text.labelled.inputs import TextInputs
+from luthier.data.text.questions.prepare_questions import SHARED
 from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import InputError
 from luthier.interop.huggingface.frame import Frame
@@ -16,6 +17,7 @@ from luthier.interop.huggingface.special_tokens import THEIR_NAMES, SpecialToken
 from luthier.model.blueprint import Aim
 from luthier.run.model_folder import Blueprint, FinishedModel
 from luthier.tasks.classify import ClassifySpec
+from luthier.tasks.extract import ExtractSpec
 from luthier.tasks.language import LanguageSpec
 from luthier.tasks.preference import PreferenceSpec
 from luthier.tasks.tag import TagSpec
@@ -35,12 +37,14 @@ def finished_model(pretrained: Pretrained) -> FinishedModel:
             " becomes one where transformers is installed: AutoTokenizer.from_pretrained(…)"
             ".save_pretrained(…)"
         )
-    tokenizer = pretrained.tokenizer
+    tokenizer, answers = pretrained.tokenizer, pretrained.aim == "answers"
     form = TextForm(
         context=pretrained.reads.shape[0],
         framed=_framed(pretrained, tokenizer),
         words="ends" if pretrained.aim == "tags" else None,
         masks=pretrained.aim == "masked",
+        pairs=answers,
+        overlap=pretrained.reads.shape[0] // SHARED if answers else None,
         chat=_chat(pretrained),
     )
     template = None
@@ -77,6 +81,11 @@ def pretrained_of(model: FinishedModel, source: str) -> Pretrained:
             "what Hugging Face's format has here"
         )
     aim = _aim(model, source)
+    if inputs.form.matches:
+        raise InputError(
+            f"{source}: marks the tokens of a context that the question has too (data.matches), "
+            "which nothing in Hugging Face's format says"
+        )
     tokenizer, form = inputs.tokenizer, inputs.form
     specials = {name: tokenizer.special(name) for name in SPECIALS}
     found = {name: number for name, number in specials.items() if number is not None}
@@ -134,6 +143,8 @@ def _aim(model: FinishedModel, source: str) -> Aim | None:
             return "labels"
         case TagSpec(crf=False):
             return "tags"
+        case ExtractSpec():
+            return "answers"
         case None:
             return None
         case other:

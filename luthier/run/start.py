@@ -26,6 +26,7 @@ from luthier.run.source import Source, find_model
 from luthier.signal import Signal
 from luthier.spec import Decision, plain
 from luthier.tasks import TaskSpec
+from luthier.tasks.extract import ExtractSpec
 from luthier.tasks.language import LanguageSpec
 from luthier.tasks.preference import PreferenceSpec
 
@@ -278,11 +279,14 @@ def _shown(tensor: torch.Tensor | None) -> str:
 
 
 def _objective(task: TaskSpec | None) -> str | None:
-    """What a language network predicts; none of other tasks."""
+    """What a head is learned for that goes on: what a language network predicts, or where answers
+    stand; none of other tasks."""
     match task:
         case LanguageSpec():
             return task.objective
         case PreferenceSpec():
             return "next_token"
+        case ExtractSpec():
+            return "answers"
         case _:
             return None

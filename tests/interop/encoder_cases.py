@@ -69,6 +69,10 @@ CASES: dict[str, Case] = {
     **_every_class("distilbert", "DistilBert", DISTILBERT),
     **_every_class("modernbert", "ModernBert", MODERNBERT),
     **_every_class("odd modernbert", "ModernBert", ODD_MODERNBERT),
+    "bert that finds answers": Case("BertForQuestionAnswering"),
+    "distilbert that finds answers": Case(
+        "DistilBertForQuestionAnswering", {**DISTILBERT, "qa_dropout": 0.3}
+    ),
     "bert of one layer": Case(
         "BertForSequenceClassification",
         {

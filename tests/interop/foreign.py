@@ -47,6 +47,8 @@ def saved(network: Any, place: Path, dtype: torch.dtype = torch.float32) -> Path
 def logits(network: Any, tokens: Tensor = TOKENS, **more: Any) -> Tensor:
     """What theirs gives."""
     output = network(tokens, **more)
+    if "start_logits" in output:
+        return torch.stack([output.start_logits, output.end_logits], -1)
     found: Tensor = output.logits if "logits" in output else output.last_hidden_state
     return found
 

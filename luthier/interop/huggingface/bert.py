@@ -42,10 +42,11 @@ NAMES = Names(
         "masked": ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm"),
         "labels": ("bert.pooler.dense",),
         "tags": (),
+        "answers": (),
     },
     scores="cls.predictions.decoder",
     scores_bias="cls.predictions.bias",
-    classifier={"labels": "classifier", "tags": "classifier"},
+    classifier={"labels": "classifier", "tags": "classifier", "answers": "qa_outputs"},
 )
 
 
@@ -61,6 +62,7 @@ def _design(config: Config, aim: Aim | None) -> Design:
             "masked": sizes.masked_neck(sizes.activation),
             "labels": [FIRST, pooler, *left_out],
             "tags": left_out,
+            "answers": [],
         },
     )
 
@@ -80,6 +82,7 @@ BERT = Family(
         "BertForPreTraining": "masked",
         "BertForSequenceClassification": "labels",
         "BertForTokenClassification": "tags",
+        "BertForQuestionAnswering": "answers",
         "BertModel": None,
     },
     prefix="bert.",
@@ -91,6 +94,6 @@ BERT = Family(
         "cls.predictions.decoder.bias": "cls.predictions.bias",
     },
     # The pooler of a network whose task reads no pooler, and the heads of other objectives.
-    unused=(*POSITION_BUFFERS, r"^(bert\.)?pooler\.", r"^cls\.", r"^classifier\."),
+    unused=(*POSITION_BUFFERS, r"^(bert\.)?pooler\.", r"^cls\.", r"^(classifier|qa_outputs)\."),
     renamed=OLD_NORMS,
 )

@@ -38,10 +38,11 @@ NAMES = Names(
         "masked": ("vocab_transform", "vocab_layer_norm"),
         "labels": ("pre_classifier",),
         "tags": (),
+        "answers": (),
     },
     scores="vocab_projector",
     scores_bias="vocab_projector.bias",
-    classifier={"labels": "classifier", "tags": "classifier"},
+    classifier={"labels": "classifier", "tags": "classifier", "answers": "qa_outputs"},
 )
 
 
@@ -68,6 +69,7 @@ def _design(config: Config, aim: Aim | None) -> Design:
             "masked": sizes.masked_neck(sizes.activation),
             "labels": [FIRST, pooler, *dropout(config.number("seq_classif_dropout", 0.2))],
             "tags": dropout(sizes.dropout),
+            "answers": dropout(config.number("qa_dropout", 0.1)),
         },
     )
 
@@ -84,6 +86,7 @@ def _config(network: Network) -> Mapping[str, Any]:
         "dropout": sizes.dropout,
         "attention_dropout": sizes.attention_dropout,
         "seq_classif_dropout": neck_dropout(network.row),
+        "qa_dropout": neck_dropout(network.row),
         "tie_word_embeddings": is_tied(network.row),
     }
 
@@ -95,6 +98,7 @@ DISTILBERT = Family(
         "DistilBertForMaskedLM": "masked",
         "DistilBertForSequenceClassification": "labels",
         "DistilBertForTokenClassification": "tags",
+        "DistilBertForQuestionAnswering": "answers",
         "DistilBertModel": None,
     },
     prefix="distilbert.",
@@ -102,5 +106,5 @@ DISTILBERT = Family(
     matches=NAMES.matches,
     config=_config,
     tied={"vocab_projector.weight": "distilbert.embeddings.word_embeddings.weight"},
-    unused=(*POSITION_BUFFERS, r"^vocab_", r"^(pre_)?classifier\."),
+    unused=(*POSITION_BUFFERS, r"^vocab_", r"^((pre_)?classifier|qa_outputs)\."),
 )

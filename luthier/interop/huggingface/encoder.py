@@ -162,7 +162,9 @@ def encoder_design(
 
 
 def classifier(config: Config, aim: Aim | None) -> tuple[DenseSpec, ...]:
-    """The head of a classifier or a tagger."""
+    """The head of a classifier or a tagger, or of what finds where an answer begins and ends."""
+    if aim == "answers":
+        return (DenseSpec(width=2),)
     if aim not in ("labels", "tags"):
         return ()
     return (DenseSpec(width=len(names_of_labels(config))),)

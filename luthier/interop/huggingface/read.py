@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from luthier.data.target import Documents, Labels, Tags, Target
+from luthier.data.target import Documents, Labels, Spans, Tags, Target
 from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import DataError, InputError
 from luthier.interop.huggingface.config import Config
@@ -38,12 +38,15 @@ from luthier.signal import Signal
 from luthier.spec import parse
 from luthier.tasks import TaskSpec
 from luthier.tasks.classify import ClassifySpec
+from luthier.tasks.extract import ExtractSpec
 from luthier.tasks.language import LanguageSpec
 from luthier.tasks.tag import TagSpec
 
 MOST_VECTORS_A_TOKEN = 2
 """Networks have some vectors more than tokens, for a size that divides well; with twice as many,
 the tokenizer is another one's."""
+LONGEST_ANSWER = 30
+"""Tokens, where nothing is known of what was learned: those of BERT's own program for SQuAD."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +185,8 @@ def task_of(aim: Aim | None) -> TaskSpec | None:
             return ClassifySpec()
         case "tags":
             return TagSpec()
+        case "answers":
+            return ExtractSpec()
         case _:
             return None
 
@@ -281,6 +286,8 @@ def _target(config: Config, aim: Aim | None, written: Callable[[Aim], Documents]
             return Labels(names=names_of_labels(config))
         case "tags":
             return Tags(names=names_of_labels(config))
+        case "answers":
+            return Spans(longest=LONGEST_ANSWER)
         case "masked" | "next_token":
             return written(aim)
         case _:

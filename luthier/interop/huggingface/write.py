@@ -45,6 +45,7 @@ PIPELINES: Mapping[Aim | None, str] = {
     "masked": "fill-mask",
     "labels": "text-classification",
     "tags": "token-classification",
+    "answers": "question-answering",
     None: "feature-extraction",
 }
 """What the hub calls what a network is for."""

@@ -49,6 +49,8 @@ class TextForm(Spec):
     overlap: int | None = Field(default=None, ge=0)
     """Tokens that two windows of a context have in common, where answers are looked for in it;
     none where texts are cut."""
+    matches: bool = False
+    """Whether tokens of a context that the question has too are of a kind of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -182,6 +182,8 @@ def asked(encoded: Encoded, row: int, special: Special, form: TextForm, *, known
         piece = context.tokens[window.start : window.stop]
         types = np.ones(len(head) + len(piece) + len(tail), dtype=np.int32)
         types[: len(head)] = 0
+        if form.matches:
+            types[len(head) : len(head) + len(piece)] += np.isin(piece, question)
         texts.append(Text(tokens=np.concatenate([head, piece, tail]), types=types))
         firsts.append(total)
         places[own:stop] = np.arange(own, stop) - window.start + total + len(head)

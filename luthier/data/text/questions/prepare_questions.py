@@ -84,7 +84,7 @@ def prepare_questions(
     framed, first = _framed(spec, purpose)
     tokenizer, tokens = _tokenizer(spec, parts["train"], purpose, progress)
     encoded = {split: encode_questions(rows, tokenizer) for split, rows in parts.items()}
-    form = TextForm(context=1, framed=framed, pairs=True, overlap=0)
+    form = TextForm(context=1, framed=framed, pairs=True, overlap=0, matches=spec.matches)
     form, windows = _windows(spec, form, encoded["train"], purpose.most_tokens)
     encoded = _usable(encoded, form, faults)
     special = asked.Special.of(tokenizer, form)
