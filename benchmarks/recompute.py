@@ -32,13 +32,13 @@ from luthier.model.stream import Stream
 from luthier.placement.place import PlacementSpec, place
 from luthier.signal import Signal
 
-VOCAB, CONTEXT, ROWS, STEPS, ROUNDS = 4096, 512, 8, 4, 3
-WIDTH, DEPTH, HEADS = 256, 12, 4
+VOCAB, CONTEXT, ROWS, STEPS, ROUNDS = 4096, 512, 8, 3, 3
+WIDTH, DEPTH, HEADS = 128, 12, 4
 WAYS = ("none", "blocks")
 
 
 def network() -> Network:
-    """A GPT-2 of 12.7 M weights."""
+    """A small GPT-2."""
     model = families()["gpt2"](width=WIDTH, depth=DEPTH, heads=HEADS, dropout=0.0)
     layers = model.design("next_token")
     found = build(layers, Signal.tokens(CONTEXT, VOCAB), (UnembedSpec(vocab=VOCAB),))
@@ -81,7 +81,7 @@ def _rows(found: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
             values = [run[unit] for run in runs]
             rows.append(
                 {
-                    "case": "gpt2, width 256, depth 12, 8 x 512 tokens",
+                    "case": f"gpt2, width {WIDTH}, depth {DEPTH}, {ROWS} x {CONTEXT} tokens",
                     "peer": f"recompute: {way}",
                     "median": statistics.median(values),
                     "low": min(values),

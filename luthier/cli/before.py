@@ -219,7 +219,7 @@ def _print_counts(design: Design, counts: Counts) -> None:
         terminal.say(
             f"With placement.recompute=blocks it keeps {terminal.bytes_text(again.kept_bytes)} of "
             f"them, {terminal.bytes_text(again.most_bytes)} at most at once, and computes "
-            f"{again.share:.0%} more."
+            f"{100 * again.share:.0f} % more."
         )
     if design.moves is not None:
         terminal.say(f"It {design.moves.sentence()}.")

@@ -10,8 +10,9 @@ from luthier.placement.recompute import repeated
 from luthier.planner.count import Counts
 
 FLOAT_BYTES = 4
-PASSES = 3
-"""Of a training step, as long as the forward pass: that, and two for the gradients."""
+PASSES = 2
+"""Of a training step, as long as the forward pass: that, and one for the gradients of what layers
+read. Those of the weights that move are a third."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +51,11 @@ def recomputed(network: Network, counts: Counts) -> Recomputed | None:
         own = [row for row in counts.rows if row.module.removeprefix(inside).isdigit()]
         saved.append(sum(row.activation_bytes for row in own))
         flops += sum(row.flops for row in own)
+    passes = PASSES + counts.total.trained / max(1, counts.total.parameters)
     kept = counts.total.activation_bytes - sum(saved) + inputs
     return Recomputed(
         kept_bytes=kept,
         most_bytes=kept + max(saved),
         flops=flops,
-        share=flops / max(1, PASSES * counts.total.flops),
+        share=flops / max(1.0, passes * counts.total.flops),
     )

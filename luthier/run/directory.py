@@ -57,7 +57,8 @@ class RunDirectory:
 
     @property
     def reference(self) -> Path:
-        """What the network that training began with says of answers, where that is compared."""
+        """What the network that training began with says of answers, where that is compared; or
+        what a teacher says of texts."""
         return self.path / "reference"
 
     @property

@@ -9,7 +9,7 @@ from luthier.data.prepare import prepare
 from luthier.data.prepared import Prepared
 from luthier.recipe import Recipe
 from luthier.run.start import Start
-from luthier.run.teacher import settled_by, teacher_of
+from luthier.run.teacher import leaves_open, settled_by, teacher_of
 from luthier.spec import Decision
 
 
@@ -43,7 +43,7 @@ def read(
         InputError: If the data cannot be used, or the start does not suit the recipe.
     """
     decisions = () if start is None else start.decisions(recipe)
-    if start is None and (teacher := teacher_of(recipe)) is not None:
+    if start is None and leaves_open(recipe) and (teacher := teacher_of(recipe)) is not None:
         decisions = settled_by(teacher, recipe)
     recipe = recipe.with_values({decision.place: decision.value for decision in decisions})
     data = recipe.data.model_copy(update={"on_error": "skip"}) if lenient else recipe.data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from luthier.data.decoding import Progress
@@ -13,7 +14,7 @@ from luthier.recipe import Recipe
 from luthier.run.directory import RunDirectory
 from luthier.run.reading import read
 from luthier.run.reference import recall
-from luthier.spec import Decision
+from luthier.spec import Decision, plain
 
 SPLITS = ("test", "validation", "train")
 """In the order in which a split is chosen to measure on."""
@@ -27,10 +28,21 @@ def data_of(directory: RunDirectory, progress: Progress | None = None) -> Prepar
         InputError: If it is no longer what it was.
     """
     # Resolved, it holds all that a start settled: none is read.
-    prepared = read(directory.read_resolved(), progress=progress).prepared
+    prepared = read(_with_its_tokenizer(directory), progress=progress).prepared
     must_be_same_data(directory, prepared)
     recall(directory.reference, prepared)
     return prepared
+
+
+def _with_its_tokenizer(directory: RunDirectory) -> Recipe:
+    """The recipe of a run; the tokenizer that its start or its teacher had is in the finished model
+    too, if they are gone."""
+    recipe, own = directory.read_resolved(), directory.model / "tokenizer.json"
+    given = plain(recipe.data).get("tokenizer")
+    path = given.get("path") if isinstance(given, dict) else None
+    if path is None or Path(path).exists() or not own.exists():
+        return recipe
+    return recipe.with_values({"data.tokenizer.path": str(own)})
 
 
 def where_it_was(recipe: Recipe, earlier: Iterable[Decision]) -> Recipe:

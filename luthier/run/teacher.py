@@ -22,6 +22,27 @@ def teacher_of(recipe: Recipe) -> Source | None:
     return None if recipe.distill is None else find_model(recipe.distill.teacher)
 
 
+def leaves_open(recipe: Recipe) -> bool:
+    """Whether a recipe has a teacher, and leaves to it how texts are read. One that was resolved
+    does not: its run is used without its teacher."""
+    return recipe.distill is not None and (
+        _asks_for_tokenizer(recipe) or _asks_for_framing(recipe) or _asks_for_template(recipe)
+    )
+
+
+def _asks_for_tokenizer(recipe: Recipe) -> bool:
+    has_one = "tokenizer" in type(recipe.data).model_fields
+    return has_one and plain(recipe.data).get("tokenizer", "auto") == "auto"
+
+
+def _asks_for_framing(recipe: Recipe) -> bool:
+    return isinstance(recipe.data, LabelledSpec) and recipe.data.first == "auto"
+
+
+def _asks_for_template(recipe: Recipe) -> bool:
+    return isinstance(recipe.data, ChatSpec) and recipe.data.template == "auto"
+
+
 def settled_by(teacher: Source, recipe: Recipe) -> tuple[Decision, ...]:
     """What a recipe leaves open that its teacher has: tokenizer, framing, chat template.
 
@@ -33,7 +54,7 @@ def settled_by(teacher: Source, recipe: Recipe) -> tuple[Decision, ...]:
         return ()  # a start settles all this, and what does not fit is told when both are there
     files, has = start_from(teacher).files, "the one that the teacher has"
     made = []
-    if plain(recipe.data).get("tokenizer", "auto") == "auto":
+    if _asks_for_tokenizer(recipe):
         value: dict[str, object] = {
             "kind": "file",
             "path": os.path.abspath(files / TOKENIZER),
@@ -41,11 +62,10 @@ def settled_by(teacher: Source, recipe: Recipe) -> tuple[Decision, ...]:
         if inputs.tokenizer.own_size < (vocab := teacher.model.blueprint.reads.vocab):
             value["vocab"] = vocab
         made.append(Decision(place="data.tokenizer", value=value, reason=has))
-    if isinstance(recipe.data, LabelledSpec) and recipe.data.first == "auto":
+    if _asks_for_framing(recipe):
         reason = f"the teacher reads texts {_framing(inputs.form.framed)}"
         made.append(Decision(place="data.first", value=inputs.form.framed, reason=reason))
-    speaks = isinstance(recipe.data, ChatSpec) and recipe.data.template == "auto"
-    if speaks and inputs.template is not None:
+    if _asks_for_template(recipe) and inputs.template is not None:
         made.append(Decision(place="data.template", value=os.path.abspath(files), reason=has))
     return tuple(made)
 

@@ -52,11 +52,27 @@ class Distilled:
         self.inner = task
         self.headline = task.headline
         self.higher_is_better = task.higher_is_better
-        self._teacher = teacher.eval().requires_grad_(False)
+        self._teacher: nn.Module | None = teacher.eval().requires_grad_(False)
+        self._known: Tensor | None = None
 
     def collate(self, samples: Any) -> Any:
         """The task's own."""
         return self.inner.collate(samples)
+
+    def said(self, batch: ClassifyBatch) -> Tensor:
+        """The teacher's scores of the classes: `(B, K)`."""
+        if self._known is not None:
+            return self._known[batch.ids].to(batch.targets.device)
+        with torch.no_grad():
+            return scored(self._taught_by(), batch)[0]
+
+    def remember(self, known: Tensor) -> None:
+        """Takes what the teacher says of each training row, `(N, K)`, and lets the teacher go."""
+        self._known, self._teacher = known, None
+
+    def _taught_by(self) -> nn.Module:
+        assert self._teacher is not None, "a teacher that is gone"
+        return self._teacher
 
     def loss(self, network: nn.Module, batch: LanguageBatch | ClassifyBatch) -> Loss:
         """One forward pass of each network, and the loss."""
@@ -75,7 +91,7 @@ class Distilled:
     ) -> tuple[Loss, Tensor]:
         answer = answered(network, batch)
         with torch.no_grad():
-            known = answered(self._teacher, batch)
+            known = answered(self._taught_by(), batch)
         if answer.last is not None and known.last is not None:
             far = linear_divergence(_layer(answer), _layer(known), self.spec.temperature)
         else:
@@ -86,9 +102,7 @@ class Distilled:
         self, task: Classify, network: nn.Module, batch: ClassifyBatch
     ) -> tuple[Loss, Tensor]:
         y_BK, stream = scored(network, batch)
-        with torch.no_grad():
-            known_BK, _ = scored(self._teacher, batch)
-        far = divergence(y_BK, known_BK, self.spec.temperature)
+        far = divergence(y_BK, self.said(batch), self.spec.temperature)
         return task.loss_of(y_BK, stream, network, batch), far
 
     def judge(self, network: nn.Module, batch: Any) -> Columns:

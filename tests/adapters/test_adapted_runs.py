@@ -251,6 +251,26 @@ def test_an_adapter_kept_alone_is_put_on_its_start_again(world: Path, tmp_path: 
     assert luthier.load(tmp_path / "whole").predict(["the cat"])
 
 
+def test_several_adapters_on_one_start(world: Path, tmp_path: Path) -> None:
+    """Each is a run of its own, of a few kilobytes; the name of the run chooses."""
+    base = weights(world / "start")
+    said = {}
+    for name, kind in (("formal", "lora"), ("short", "dora")):
+        adapter = ADAPTER | {"kind": kind, "keep": "adapter"}
+        training = TRAINING | {"seed": len(name)}
+        start = str(world / "start")
+        given = language(world, start=start, adapter=adapter, training=training)
+        run = luthier.train(given, out=tmp_path / name)
+        assert not list((tmp_path / name / "model").glob("*.safetensors"))
+        said[name] = run.evaluate()[1].metrics["loss"].value
+    assert said["formal"] != said["short"]
+    for name, loss in said.items():
+        chosen = luthier.load(tmp_path / name)
+        assert chosen.evaluate()[1].metrics["loss"].value == pytest.approx(loss, rel=1e-6)
+        assert chosen.generate(["the cat"])[0].text
+    assert all(torch.equal(base[name], w) for name, w in weights(world / "start").items())
+
+
 def test_the_adapter_of_a_run_is_read_by_peft(world: Path, tmp_path: Path) -> None:
     peft = pytest.importorskip("peft")
     transformers = pytest.importorskip("transformers")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from luthier.errors import InputError, SpecError
 from luthier.recipe import Recipe
 from luthier.run.check import check_recipe
 from luthier.run.finished import Run
+from luthier.run.report import write_report
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,60 @@ def test_a_teacher_of_texts(teacher: Run, tmp_path: Path) -> None:
     wrong = {"teacher": str(teacher.directory.path)}
     with pytest.raises(SpecError, match="which learned classify; wanted a teacher of language"):
         package.train(text_run(tmp_path, "x", distill=wrong), out=tmp_path / "wrong")
+
+
+NOUNS = ("cat", "dog", "sun", "sea")
+ROWS = [
+    (f"the {one} saw the {other}", "ab"[(i + j) % 2])
+    for i, one in enumerate(NOUNS)
+    for j, other in enumerate(NOUNS)
+]
+
+
+def labels(folder: Path, name: str, layers: list[dict[str, Any]], **sections: Any) -> Recipe:
+    (folder / "rows.csv").write_text("text,label\n" + "".join(f"{t},{y}\n" for t, y in ROWS * 3))
+    data = {"kind": "text_table", "path": str(folder / "rows.csv"), "context": 12}
+    recipe = {
+        "name": name,
+        "task": {"kind": "classify"},
+        "data": {**data, **sections.pop("data", {})},
+        "model": {"layers": layers},
+        "training": {"steps": 8, "batch_size": 8, "seed": 1},
+        "placement": {"threads": 1},
+    }
+    return Recipe.of({**recipe, **sections})
+
+
+def test_a_student_reads_texts_as_its_teacher_does(tmp_path: Path) -> None:
+    """It takes the tokenizer and the framing, and another framing is refused."""
+    tokens: dict[str, Any] = {"kind": "tokens", "width": 8}
+    attention = {"kind": "attention", "heads": 2, "causal": False}
+    framed = {"tokenizer": {"kind": "words", "least": 1}, "first": True}
+    positions = tokens | {"position": "learned"}
+    big = labels(tmp_path, "big", [positions, attention, {"kind": "global_pool"}], data=framed)
+    teacher = package.train(big, out=tmp_path / "big").directory.path
+    small_one = [tokens, {"kind": "global_pool"}]
+    distill = {"teacher": str(teacher)}
+    recipe = labels(tmp_path, "taught", small_one, distill=distill)
+    run = package.train(recipe, out=tmp_path / "taught")
+    decided = {found.place: found for found in run.directory.read_decisions()}
+    path = str(teacher / "model" / "tokenizer.json")
+    assert decided["data.tokenizer"].value == {"kind": "file", "path": path}
+    assert decided["data.tokenizer"].reason == "the one that the teacher has"
+    assert decided["data.first"].value is True
+    assert run.inputs.files() == package.load(teacher).inputs.files()
+    assert (run.directory.reference / "manifest.json").exists()
+    again = package.train(run.directory.resolved, out=tmp_path / "again")
+    assert again.summary()["metrics"] == run.summary()["metrics"]
+    for change, message in {
+        "data.first=false": "between a first token and a separator; set data.first: true",
+        "data.context=16": "which can read 12 tokens; set data.context: 12",
+    }.items():
+        with pytest.raises(SpecError, match=message):
+            check_recipe(Recipe.of(recipe.model_dump(exclude_unset=True), [change]))
+    shutil.rmtree(teacher)  # a finished student needs it no more
+    assert run.evaluate()[1].metrics["accuracy"].value >= 0
+    write_report([run.directory.path])
 
 
 def test_teachers_that_do_not_fit(teacher: Run, tmp_path: Path) -> None:

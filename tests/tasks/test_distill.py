@@ -98,6 +98,17 @@ def test_a_student_comes_near_its_teacher() -> None:
     assert distilled.loss(student, batch).sum.item() < 0.2 * before
 
 
+def test_what_was_said_once_is_what_would_be_said() -> None:
+    task, student = LABELS.build(), LABELS.network(seed=1)
+    batch = task.collate(LABELS.samples(range(8)))
+    distilled = Distilled(SPEC, task, LABELS.network(seed=2))
+    wanted = distilled.loss(student, batch)
+    known = torch.full((99, 3), torch.nan, dtype=torch.float64)[:, : distilled.said(batch).shape[1]]
+    known[batch.ids] = distilled.said(batch)
+    distilled.remember(known)
+    assert distilled.loss(student, batch).sum.item() == wanted.sum.item()
+
+
 def test_settings() -> None:
     with pytest.raises(SpecError, match="temperature"):
         parse(DistillSpec, {"teacher": "x", "temperature": 0.5})

@@ -11,6 +11,7 @@ from luthier.errors import InputError, missing_extra
 from luthier.interop.huggingface.folder import ModelFolder, open_folder
 from luthier.interop.huggingface.read import Pretrained, config_of, frame_of, tokenizer_of
 from luthier.interop.huggingface.special_tokens import special_tokens
+from luthier.interop.huggingface.tensors import must_be_finite
 from luthier.model.blocks.transformers import Transformers, TransformersSpec
 from luthier.model.blueprint import LayersSpec, Network, build
 from luthier.signal import Signal
@@ -84,4 +85,5 @@ def _fill(network: Network, folder: ModelFolder) -> None:
         shown = ", ".join(missing[:_SHOWN])
         raise InputError(f"{folder.path}: lacks weights that its config.json describes: {shown}")
     for name, tensor in own.items():
+        must_be_finite(theirs[name], name, str(folder.path))
         tensor.copy_(theirs[name])
