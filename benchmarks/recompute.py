@@ -32,7 +32,7 @@ from luthier.model.stream import Stream
 from luthier.placement.place import PlacementSpec, place
 from luthier.signal import Signal
 
-VOCAB, CONTEXT, ROWS, STEPS, ROUNDS = 4096, 512, 8, 3, 3
+VOCAB, CONTEXT, ROWS, STEPS, ROUNDS = 512, 512, 8, 3, 3
 WIDTH, DEPTH, HEADS = 128, 12, 4
 WAYS = ("none", "blocks")
 
