@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEV := pytest pytest-cov pytest-xdist hypothesis seqeval ruff mypy types-PyYAML \
+DEV := pytest pytest-cov pytest-xdist hypothesis seqeval sacrebleu rouge-score ruff mypy types-PyYAML \
 	transformers peft gguf huggingface_hub av jiwer
 
 .PHONY: help demo test lint bench docs clean

@@ -102,8 +102,10 @@ def _training(recipe: Recipe, prepared: Prepared) -> list[Decision]:
     training = recipe.training
     rows = len(prepared.train)
     decisions = []
-    if training.batch_tokens is not None:
+    if training.batch_tokens is not None and not prepared.by_length:
         decisions += _in_rows(training, prepared)
+    elif training.batch_tokens is not None:
+        pass  # rows of like lengths, as many as make them
     elif training.batch_size == "auto" and prepared.noun.unit == "tokens":
         size = max(1, USUAL_BATCH_TOKENS // prepared.noun.units)
         size = training.accumulate * max(1, size // training.accumulate)
@@ -155,7 +157,15 @@ def _check(recipe: Recipe, prepared: Prepared) -> None:
     """What contradicts itself once the data is known: a setting that would not be used."""
     problems = []
     writes = plain(recipe.task).get("objective", "next_token") == "next_token"
-    speaks = recipe.task.kind in ("language", "preference")
+    speaks = recipe.task.kind in ("language", "preference", "seq2seq")
+    if recipe.task.kind == "seq2seq" and recipe.training.sample_tokens is not None:
+        problems.append(
+            Problem(
+                place="training.sample_tokens",
+                message="a sample is as long as the network makes it, up to data.target_context; "
+                "leave it out",
+            )
+        )
     if recipe.training.samples and not (speaks and writes):
         message = f"got prompts, but {recipe.task.kind} does not write texts; leave them out"
         problems.append(Problem(place="training.samples", message=message))

@@ -97,16 +97,21 @@ def predict(
     top: Annotated[
         int, typer.Option(min=1, help="How many classes or tokens to show for each.")
     ] = 3,
+    beams: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Texts that are written side by side for each input."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Say what is in pictures, sounds or texts, what they are, or what they may go on with.
+    """Say what is in pictures, sounds or texts, what they are, what they may go on with, or write
+    what belongs to them: their translation, their summary.
 
     Example: luthier predict runs/sst2_cnn "a fine film" --json
     """
     from luthier.run.finished import load
 
     finished = load(run)
-    found = finished.predict(_given(finished, inputs), top=top)
+    found = finished.predict(_given(finished, inputs), top=top, beams=beams)
     if json:
         terminal.print_json(found)
     else:

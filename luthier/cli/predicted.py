@@ -23,6 +23,10 @@ def print_predictions(found: Sequence[Said], noun: str) -> None:
         found: What `Run.predict` gave.
         noun: What an input is called.
     """
+    if found and "output" in found[0]:
+        for one in found:  # one a line, so that line n belongs to line n of a file
+            terminal.say(" ".join(one["output"].split()))
+        return
     asked = [(one["input"], part) for one in found for part in one.get("masks", [one])]
     heads, rows, right = [noun], [[_short(text)] for text, _ in asked], []
     parts = [part for _, part in asked]

@@ -9,6 +9,8 @@ from luthier.data.chat.prepare_chat import prepare_chat
 from luthier.data.chat.prepare_preferences import prepare_preferences
 from luthier.data.decoding import Progress
 from luthier.data.images import ImagesSpec
+from luthier.data.pairs.pairs import PairsSpec
+from luthier.data.pairs.prepare_pairs import prepare_pairs
 from luthier.data.prepare_pictures import prepare_pictures
 from luthier.data.prepared import Prepared
 from luthier.data.purpose import Learned, Purpose
@@ -51,6 +53,10 @@ def prepare(
     learns, documents = purpose.learns, isinstance(spec, TextSpec | MixtureSpec | ChatSpec)
     if isinstance(spec, ChatSpec) and learns in ("preferences", "judgements"):
         return prepare_preferences(spec, purpose, progress=progress)
+    if isinstance(spec, PairsSpec) and learns == "pairs":
+        return prepare_pairs(spec, purpose, progress=progress)
+    if isinstance(spec, PairsSpec):
+        raise _unsuited(spec, "pairs of texts", learns)
     if isinstance(spec, ImagesSpec):
         if learns != "labels":
             raise _unsuited(spec, "pictures with a label each", learns)
@@ -91,5 +97,6 @@ _WANTED: dict[Learned, str] = {
     "preferences": "which of two answers is better ({kind: chat, path: …})",
     "answers": "where a context answers a question ({kind: questions, path: …})",
     "transcripts": "what is said in sounds ({kind: sound_table, path: …})",
+    "pairs": "what to write of each input ({kind: pairs, path: …, source: …, target: …})",
     "judgements": "whether answers are good ({kind: chat, path: …})",
 }

@@ -86,3 +86,5 @@ class Prepared:
     skipped: tuple[tuple[str, str], ...]
     """Files or rows that were left out, with the reason."""
     noun: Noun
+    by_length: bool = False
+    """Whether a step learns from rows of like lengths, which `train.lengths` tells."""

@@ -16,11 +16,12 @@ Learned = Literal[
     "judgements",
     "answers",
     "transcripts",
+    "pairs",
 ]
 """labels: a class for each input · documents: the text itself · tags: a tag for each word ·
 labels_and_tags: both, of the same input · preferences: which of two answers is better ·
 judgements: whether an answer is good · answers: which span of a text answers a question ·
-transcripts: what is said in a sound."""
+transcripts: what is said in a sound · pairs: what is to be written of each input."""
 
 Special = Literal["end", "unknown", "pad", "mask", "first", "separator"]
 """Tokens with a meaning of their own, by what a task needs them for."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 from luthier.data.image import Preprocessing
+from luthier.data.pairs.pair_inputs import PairInputs
 from luthier.data.picture_inputs import PictureInputs
 from luthier.data.prepared import Inputs
 from luthier.data.sound.sound_inputs import SoundInputs
@@ -24,4 +25,6 @@ def read_inputs(read: Callable[[str], bytes | bytearray]) -> Inputs:
         return TextInputs.from_files(read)
     if about.get("kind") == "sound":
         return SoundInputs.from_files(read)
+    if about.get("kind") == "pairs":
+        return PairInputs.from_files(read)
     return PictureInputs(parse(Preprocessing, about))

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from luthier.data.chat.chat import ChatSpec
+from luthier.data.pairs.pairs import PairsSpec
 from luthier.data.readers.archive import ImageArchiveSpec
 from luthier.data.readers.clinc import ClincSpec
 from luthier.data.readers.conll import ConllSpec
@@ -37,6 +38,7 @@ DataSpec = Annotated[
     | MixtureSpec
     | MnistSpec
     | NpzSpec
+    | PairsSpec
     | QuestionsSpec
     | SnipsSpec
     | SoundFolderSpec

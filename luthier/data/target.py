@@ -70,6 +70,24 @@ class Transcripts(Spec):
     """Tokens of the tokenizer; the blank of CTC is one more."""
 
 
+class Written(Spec):
+    """A text of each input: its translation, its summary."""
+
+    kind: Literal["written"] = "written"
+    vocab: int
+    """Tokens of the tokenizer."""
+    context: int
+    """The most tokens that are written."""
+    end: int
+    """The token that ends a text."""
+    opening: int
+    """The token that a text begins with, before the first one that is written."""
+    forced: Many[int] = ()
+    """The first tokens of each text, whatever the network says."""
+    one_tokenizer: bool = False
+    """Whether the input is of the same tokens."""
+
+
 class LabelsAndTags(Spec):
     """A class for each text, and a tag for each of its words."""
 
@@ -100,11 +118,12 @@ def names_of(target: Target) -> tuple[str, ...]:
             return target.names
         case LabelsAndTags():
             return target.labels.names
-        case Documents() | Spans() | Transcripts():
+        case Documents() | Spans() | Transcripts() | Written():
             return ()
 
 
 Target = Annotated[
-    Labels | Tags | Documents | LabelsAndTags | Spans | Transcripts, Field(discriminator="kind")
+    Labels | Tags | Documents | LabelsAndTags | Spans | Transcripts | Written,
+    Field(discriminator="kind"),
 ]
 """Everything that a task can be built for."""

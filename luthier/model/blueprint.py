@@ -6,7 +6,7 @@ Dimension key, for the whole file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -22,15 +22,17 @@ from luthier.model.blocks.unembed import Unembed, UnembedSpec
 from luthier.model.chain import Chain
 from luthier.model.initialize import InitializeSpec
 from luthier.model.measure import measure
-from luthier.model.stream import State, Stream, Streamed, through
+from luthier.model.stream import Source, State, Stream, Streamed, through
 from luthier.signal import Signal
 from luthier.spec import Auto, Decision, Many, Spec, plain
 
-Aim = Literal["next_token", "masked", "labels", "tags", "labels_and_tags", "answers", "transcripts"]
+Aim = Literal[
+    "next_token", "masked", "labels", "tags", "labels_and_tags", "answers", "transcripts", "pairs"
+]
 """What a network is for: to write texts, to fill in hidden tokens, to say what an input is, to tag
-the words of a text, both of these, to say which span of a text answers a question, or to write
-down what is said in a sound."""
-SCORES_TOKENS: tuple[Aim, ...] = ("next_token", "masked")
+the words of a text, both of these, to say which span of a text answers a question, to write down
+what is said in a sound, or to write a text for each input."""
+SCORES_TOKENS: tuple[Aim, ...] = ("next_token", "masked", "pairs")
 """The aims whose head gives a score to each token of the vocabulary."""
 Head = Sequence[BlockSpec] | Callable[[Signal], Sequence[BlockSpec]]
 
@@ -49,6 +51,9 @@ class ScoresSpec(Spec):
     """Scores are kept between ± this, by `softcap * tanh(score / softcap)`; none leaves them."""
 
 
+HeadChoice = Auto | Literal["tied", "none"] | ScoresSpec
+
+
 class LayersSpec(Spec):
     """A network as a list of layers, from a blank page."""
 
@@ -57,7 +62,7 @@ class LayersSpec(Spec):
     neck: Many[Block] = ()
     """Layers between these and the output layer that belong to the task and not to the network:
     another task that goes on with its weights leaves them."""
-    head: Auto | Literal["tied", "none"] | ScoresSpec = "auto"
+    head: HeadChoice = "auto"
     """auto adds the output layer that the task needs; tied too, with the weights of the tokens
     layer in it, or more about it: `{tied: true, bias: true}`; none takes the last of the layers
     as it."""
@@ -67,12 +72,7 @@ class LayersSpec(Spec):
     @field_validator("layers")
     @classmethod
     def _bounded(cls, layers: tuple[Block, ...]) -> tuple[Block, ...]:
-        if not layers:
-            raise ValueError("got no layers; wanted at least one, such as {kind: flatten}")
-        blocks = sum(layer.blocks() for layer in layers)
-        if blocks > MOST_BLOCKS:
-            raise ValueError(f"got {blocks:,} blocks, wanted at most {MOST_BLOCKS:,}")
-        return layers
+        return bounded(layers, "{kind: flatten}")
 
     def decide(self, aim: Aim) -> tuple[Decision, ...]:
         """What is left to luthier: nothing."""
@@ -83,25 +83,49 @@ class LayersSpec(Spec):
         return self
 
 
+def bounded(layers: tuple[Block, ...], example: str) -> tuple[Block, ...]:
+    """The layers, if there are some and not too many.
+
+    Raises:
+        ValueError: In words.
+    """
+    if not layers:
+        raise ValueError(f"got no layers; wanted at least one, such as {example}")
+    blocks = sum(layer.blocks() for layer in layers)
+    if blocks > MOST_BLOCKS:
+        raise ValueError(f"got {blocks:,} blocks, wanted at most {MOST_BLOCKS:,}")
+    return layers
+
+
 class Network(nn.Module):
     """Layers, and a head that makes of their output what a task's loss reads.
 
     Weight names are plain and stay: `layers.0.conv.weight`, `head.0.linear.bias`.
 
     Attributes:
+        encoder: What reads the source, where the layers write of one: they are its decoder.
         layers: A `Chain`; in a network `of` somebody's own module, that module.
         neck: What stands between them and the head; most often nothing.
         head: What the task adds; often one dense layer, sometimes nothing.
-        reads: One sample of the input.
+        reads: One sample of the input; where there is an encoder, of the source.
         gives: One sample of the output.
     """
 
+    encoder: Chain | None
     layers: nn.Module
     neck: Chain
     head: Chain
 
-    def __init__(self, layers: nn.Module, neck: Chain, head: Chain, reads: Signal) -> None:
+    def __init__(
+        self,
+        layers: nn.Module,
+        neck: Chain,
+        head: Chain,
+        reads: Signal,
+        encoder: Chain | None = None,
+    ) -> None:
         super().__init__()
+        self.encoder = encoder
         self.layers = layers
         self.neck = neck
         self.head = head
@@ -144,8 +168,25 @@ class Network(nn.Module):
                 part.training = mode
         return cls(module, Chain((), gives, "model.neck"), Chain((), gives, "model.head"), reads)
 
-    def forward(self, x: Tensor, stream: Stream | None = None) -> Tensor:
-        """`(B, *reads.shape)` to `(B, *gives.shape)`."""
+    @property
+    def writes(self) -> Signal | None:
+        """One sample of what the decoder reads; none where there is no encoder."""
+        if self.encoder is None:
+            return None
+        assert isinstance(self.layers, Chain), "a decoder is made of blocks"
+        return self.layers.reads
+
+    def forward(
+        self, x: Tensor, stream: Stream | None = None, source: Tensor | None = None
+    ) -> Tensor:
+        """`(B, *reads.shape)` to `(B, *gives.shape)`.
+
+        With an encoder, `x` is what the decoder reads, `(B, *writes.shape)`, and the source
+        `(B, *reads.shape)`; or the stream has what the encoder gave.
+        """
+        if source is not None:
+            assert stream is None, "a stream has what the encoder gave already"
+            stream = Stream(source_BSD=self.encode(source, None))
         y: Tensor = self.head(self.features(x, stream), stream)
         return y
 
@@ -153,6 +194,17 @@ class Network(nn.Module):
         """What the head reads: of the layers and the neck."""
         h: Tensor = self.neck(through(self.layers, x, stream), stream)
         return h
+
+    def encode(self, source: Tensor, stream: Stream | None) -> Tensor:
+        """What the encoder gives of a source: `(B, S, *)`.
+
+        Args:
+            source: What it reads.
+            stream: Where documents lie; none where each row is one, whole.
+        """
+        assert self.encoder is not None, "a network without an encoder"
+        y: Tensor = self.encoder(source, stream)
+        return y
 
     def decode(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Reads more positions of rows that were read up to `state`.
@@ -168,9 +220,19 @@ class Network(nn.Module):
         h, state = self.remember(x, state)
         return self.head(h), state
 
-    def remember(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """As `decode`, up to what the head reads."""
+    def remember(
+        self, x: Tensor, state: State, source: Source | None = None
+    ) -> tuple[Tensor, State]:
+        """As `decode`, up to what the head reads.
+
+        Args:
+            x: `(B, T)` tokens, the next ones of each row.
+            state: What is remembered.
+            source: What the encoder gave, where `x` is the first that is read.
+        """
         stream = Stream(state=state)
+        if source is not None:
+            stream.source_BSD, stream.source_layout = source.x_BSD, source.layout
         h = self.features(x, stream)
         time = state.time + x.shape[1]
         return h, replace(state, time=time, blocks={**state.blocks, **stream.handed_on})
@@ -201,16 +263,32 @@ def build(spec: LayersSpec, reads: Signal, head: Head = ()) -> Network:
     """
     layers = Chain(spec.layers, reads, "model.layers")
     neck = Chain(spec.neck, layers.gives, "model.neck", spec.layers[-1].kind)
-    added: Sequence[BlockSpec] = ()
-    if spec.head != "none":
-        added = head(neck.gives) if callable(head) else head
-    if spec.head == "tied":
-        added = _scoring(added, ScoresSpec(tied=True), "tied")
-    elif isinstance(spec.head, ScoresSpec):
-        added = _scoring(added, spec.head, str(plain(spec.head)))
-    chain = Chain(added, neck.gives, "model.head", (*spec.layers, *spec.neck)[-1].kind)
-    _tie(layers, neck, chain)
+    last = (*spec.layers, *spec.neck)[-1].kind
+    chain = head_of(spec.head, head, neck.gives, last)
+    tie({"model.layers": layers, "model.neck": neck, "model.head": chain})
     return Network(layers, neck, chain, reads)
+
+
+def head_of(said: HeadChoice, head: Head, reads: Signal, last: str) -> Chain:
+    """The head of a network.
+
+    Args:
+        said: What the recipe says of it.
+        head: The blocks that the task adds, or a function that makes them for what reaches them.
+        reads: What reaches it.
+        last: The kind of the block before it.
+
+    Raises:
+        ShapeError: If the recipe wants of it what it is not.
+    """
+    added: Sequence[BlockSpec] = ()
+    if said != "none":
+        added = head(reads) if callable(head) else head
+    if said == "tied":
+        added = _scoring(added, ScoresSpec(tied=True), "tied")
+    elif isinstance(said, ScoresSpec):
+        added = _scoring(added, said, str(plain(said)))
+    return Chain(added, reads, "model.head", last)
 
 
 def _scoring(head: Sequence[BlockSpec], scores: ScoresSpec, got: str) -> list[BlockSpec]:
@@ -226,11 +304,22 @@ def _scoring(head: Sequence[BlockSpec], scores: ScoresSpec, got: str) -> list[Bl
     ]
 
 
-def _tie(layers: Chain, neck: Chain, head: Chain) -> None:
-    """Gives each tied unembed the table of the tokens."""
-    tables = [module for module in layers.modules() if isinstance(module, Tokens)]
-    places = (("model.head", head), ("model.neck", neck), ("model.layers", layers))
-    for place, chain in places:
+def tie(chains: Mapping[str, Chain]) -> None:
+    """Gives each tied unembed the table of the tokens.
+
+    Args:
+        chains: The parts of a network that write, by their places.
+
+    Raises:
+        ShapeError: If there is no such table, or several, or it is of another shape.
+    """
+    tables = [
+        module
+        for chain in chains.values()
+        for module in chain.modules()
+        if isinstance(module, Tokens)
+    ]
+    for place, chain in reversed(chains.items()):
         for module in chain.modules():
             if isinstance(module, Unembed) and module.spec.tied:
                 if len(tables) != 1:

@@ -30,25 +30,92 @@ class State:
         capacity: The most positions of a row, those that are still to come included.
         begins: The first position of each row that is no padding; empty where all rows begin at 0.
         time: Positions read so far, padding at the left included.
+        beams: Rows next to each other that have one source, and remember it once.
         blocks: What each block remembers, by the block's name.
     """
 
     capacity: int
     begins: tuple[int, ...] = ()
     time: int = 0
+    beams: int = 1
     blocks: Mapping[str, Any] = field(default_factory=dict)
 
     def of_rows(self, rows: Sequence[int]) -> State:
         """What is remembered of some of the rows, in memory of its own.
 
         Args:
-            rows: Their numbers.
+            rows: Their numbers. Where rows have a source together, as many of each source as
+                before, next to each other.
         """
+        sources = [row // self.beams for row in rows[:: self.beams]]
         return replace(
             self,
             begins=tuple(self.begins[row] for row in rows) if self.begins else (),
-            blocks={name: _of_rows(part, list(rows)) for name, part in self.blocks.items()},
+            blocks={
+                name: part.of_sources(sources)
+                if isinstance(part, OfSources)
+                else _of_rows(part, list(rows))
+                for name, part in self.blocks.items()
+            },
         )
+
+    def spread(self, beams: int) -> State:
+        """The same with each row several times; what is remembered of a source is not copied.
+
+        Args:
+            beams: How many times.
+        """
+        assert self.beams == 1, "rows that have a source together already"
+        rows = len(self.begins) or _rows_of(self.blocks)
+        times = [row for row in range(rows) for _ in range(beams)]
+        own = {n: p for n, p in self.blocks.items() if not isinstance(p, OfSources)}
+        spread = replace(self, blocks=own).of_rows(times)
+        return replace(spread, beams=beams, blocks={**self.blocks, **spread.blocks})
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an encoder gave.
+
+    Attributes:
+        x_BSD: A vector for each position.
+        layout: Where its documents lie; none where each row is one, whole.
+    """
+
+    x_BSD: Tensor
+    layout: Layout | None
+
+    @property
+    def count(self) -> int:
+        """Documents."""
+        return len(self.x_BSD) if self.layout is None else self.layout.documents
+
+
+class OfSources:
+    """What a block remembers of the sources of the rows, and not of the rows."""
+
+    @abstractmethod
+    def of_sources(self, sources: Sequence[int]) -> OfSources:
+        """What is remembered of some of the sources.
+
+        Args:
+            sources: Their numbers.
+        """
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """Sources."""
+
+
+def _rows_of(blocks: Mapping[str, Any]) -> int:
+    """Rows of a state."""
+    part: Any = next(iter(blocks.values()))
+    while not isinstance(part, Tensor):
+        if isinstance(part, OfSources):
+            return part.count
+        part = part[0] if isinstance(part, tuple) else getattr(part, fields(part)[0].name)
+    return len(part)
 
 
 def _of_rows(part: Any, rows: list[int]) -> Any:

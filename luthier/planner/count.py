@@ -142,6 +142,8 @@ def count(network: Network, batch: int = 1) -> Counts:
 
 
 def _entries(network: Network) -> Iterator[_Entry]:
+    if network.encoder is not None:
+        yield from _of_chain(network.encoder, "", "encoder", 0)
     if isinstance(network.layers, Chain):
         yield from _of_chain(network.layers, "", "layers", 0)
     else:
@@ -187,7 +189,9 @@ def _run(network: Network, entries: list[_Entry], rows: int) -> None:
         tensors[name] = buffer.clone() if own else torch.empty_like(buffer, device="meta")
     first = next((t for t in tensors.values() if t.is_floating_point()), torch.empty(0))
     device = first.device if own else torch.device("meta")
-    x = sample(network.reads, rows, device, first.dtype)
+    x: tuple[Any, ...] = (sample(network.reads, rows, device, first.dtype),)
+    if network.writes is not None:
+        x = (sample(network.writes, rows, device, first.dtype), None, *x)
     recorder = _Recorder(known={_storage(tensor) for tensor in tensors.values()})
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng())
@@ -196,7 +200,7 @@ def _run(network: Network, entries: list[_Entry], rows: int) -> None:
         for entry in entries:
             recorder.watch(entry, stack)
         stack.enter_context(torch.autograd.graph.saved_tensors_hooks(recorder.save, recorder.give))
-        torch.func.functional_call(network, tensors, (x,))
+        torch.func.functional_call(network, tensors, x)
 
 
 @dataclass

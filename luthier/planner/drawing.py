@@ -85,7 +85,34 @@ def draw(network: Network) -> str:
     Boxes are blocks, with the shape that each one gives as a solid beside it; a line around is a
     shortcut, a pile of cards a repeat. Colours follow the page: light or dark.
     """
-    figures = [pill(f"{network.reads.form} {shape(network.reads)}")]
+    whole = _decoder(network)
+    width, height = whole.width + 2 * PADDING, whole.height + 2 * PADDING
+    drawn = whole.at(PADDING, PADDING)
+    if network.encoder is not None:
+        first = _ends(network.encoder.reads, _figures(network.encoder), network.encoder)
+        drawn = first.at(PADDING, PADDING) + whole.at(2 * PADDING + first.width, PADDING)
+        width += first.width + PADDING
+        height = max(height, first.height + 2 * PADDING)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="luthier-network" role="img" '
+        f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}">'
+        f"<title>{escape(_title(network))}</title><style>{_style()}</style>"
+        f'<rect class="paper" width="{width:g}" height="{height:g}" rx="12"/>'
+        f"{drawn}</svg>\n"
+    )
+
+
+def _ends(reads: Signal, figures: list[Figure], chain: Chain) -> Figure:
+    """The blocks of an encoder between what it reads and what it gives."""
+    ends = [pill(f"{signal.form} {shape(signal)}") for signal in (reads, chain.gives)]
+    labels = ["", *(shape(step.gives) for step in chain.steps)]
+    return stack([ends[0], *figures, ends[1]], labels)
+
+
+def _decoder(network: Network) -> Figure:
+    """The blocks of a network; where it has an encoder, of its decoder."""
+    reads = network.writes or network.reads
+    figures = [pill(f"{reads.form} {shape(reads)}")]
     labels = [""]
     if isinstance(network.layers, Chain):
         figures += _figures(network.layers)
@@ -99,15 +126,7 @@ def draw(network: Network) -> str:
         figures += _figures(chain)
         labels += [shape(step.gives) for step in chain.steps]
     figures.append(pill(f"{network.gives.form} {shape(network.gives)}"))
-    whole = stack(figures, labels)
-    width, height = whole.width + 2 * PADDING, whole.height + 2 * PADDING
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="luthier-network" role="img" '
-        f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}">'
-        f"<title>{escape(_title(network))}</title><style>{_style()}</style>"
-        f'<rect class="paper" width="{width:g}" height="{height:g}" rx="12"/>'
-        f"{whole.at(PADDING, PADDING)}</svg>\n"
-    )
+    return stack(figures, labels)
 
 
 def _title(network: Network) -> str:

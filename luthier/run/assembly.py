@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from luthier.data.prepared import Prepared
-from luthier.data.target import names_of
+from luthier.data.target import Target, Written, names_of
 from luthier.data.text.questions.prepare_questions import PreparedQuestions
 from luthier.errors import InputError, Problem, SpecError
 from luthier.model.blocks.cross_attention import CrossAttention
 from luthier.model.blocks.tokens import TokensSpec
 from luthier.model.blueprint import LayersSpec, Network, build
+from luthier.model.encoder_decoder import EncoderDecoderSpec, build_pair
 from luthier.model.initialize import materialize
 from luthier.model.measure import sample
 from luthier.model.stream import State
@@ -67,19 +68,16 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
     elif recipe.model is None:
         raise InputError("model: is missing; give layers, or in Python luthier.train(…, network=…)")
     else:
-        layers = recipe.model.design(recipe.aim)
-        network = build(layers, reads, lambda gives: recipe.task.head(gives, target))
-        _must_read_the_input_alone(network, recipe.task.kind)
-        _must_have_kinds(layers, prepared)
-        head = tuple(step.spec for step in network.head.steps)
-        blueprint = Blueprint(reads=reads, model=layers, head=head)
+        blueprint, network = _designed(recipe, reads, target)
+        if isinstance(blueprint.model, LayersSpec):
+            _must_have_kinds(blueprint.model, prepared)
     wanted = recipe.task.wants(reads, target)
     if not _is(network.gives, wanted):
         raise InputError(
             f"model: the network gives {network.gives}, but {recipe.task.kind} reads {wanted} "
             f"here; let the last layer give that, or leave head to auto"
         )
-    if module is None and recipe.aim == "next_token":
+    if module is None and recipe.aim in ("next_token", "pairs"):
         must_read_forwards(network)
     return Assembly(blueprint=blueprint, network=network, task=task)
 
@@ -89,6 +87,33 @@ def _is(gives: Signal, wanted: Signal) -> bool:
     sizes = zip(gives.shape, wanted.shape, strict=False)
     same = gives.form == wanted.form and len(gives.shape) == len(wanted.shape)
     return same and all(want in (0, got) for got, want in sizes)
+
+
+def _designed(recipe: Recipe, reads: Signal, target: Target) -> tuple[Blueprint, Network]:
+    """The network that the recipe describes, on the meta device.
+
+    Raises:
+        ShapeError: If a block cannot read what comes before it.
+        InputError: If the task wants an encoder and there is none, or the other way round.
+    """
+    assert recipe.model is not None
+    layers, kind = recipe.model.design(recipe.aim), recipe.task.kind
+    if isinstance(layers, EncoderDecoderSpec) != isinstance(target, Written):
+        wanted, got = "layers", "an encoder and a decoder"
+        if isinstance(target, Written):
+            wanted, got = "an encoder and a decoder", "layers alone"
+        raise InputError(f"model: {kind} wants {wanted}, but got {got}")
+    if isinstance(layers, EncoderDecoderSpec) and isinstance(target, Written):
+        layers = layers.settled(one_tokenizer=target.one_tokenizer)
+        writes = Signal.tokens(target.context, target.vocab)
+        network = build_pair(layers, reads, writes, lambda gives: recipe.task.head(gives, target))
+    else:
+        assert isinstance(layers, LayersSpec)
+        writes = None
+        network = build(layers, reads, lambda gives: recipe.task.head(gives, target))
+        _must_read_the_input_alone(network, kind)
+    head = tuple(step.spec for step in network.head.steps)
+    return Blueprint(reads=reads, model=layers, head=head, writes=writes), network
 
 
 def _must_read_the_input_alone(network: Network, task: str) -> None:
@@ -130,15 +155,15 @@ def must_read_forwards(network: Network) -> None:
     Raises:
         InputError: With the block that sees later tokens.
     """
-    time = network.reads.shape[0]
+    time = (network.writes or network.reads).shape[0]
     tokens = torch.zeros((1, time), dtype=torch.int64, device="meta")
     try:
         with torch.no_grad():
             network.decode(tokens, State(capacity=time))
     except InputError as error:
+        other = "" if network.encoder is not None else "; or give the task objective: masked"
         raise InputError(
-            f"{error}. The task is to predict the next token, which this network would see; or "
-            "give the task objective: masked"
+            f"{error}. The task is to predict the next token, which this network would see{other}"
         ) from None
 
 
@@ -153,10 +178,14 @@ def must_learn_from_one_row(assembly: Assembly) -> None:
     """
     if assembly.blueprint.model is None:
         return
-    row = sample(assembly.network.reads, 1, "meta", torch.float32)
+    network = assembly.network
+    row = sample(network.reads, 1, "meta", torch.float32)
     try:
         with torch.no_grad():
-            assembly.network(row)
+            if network.writes is None:
+                network(row)
+            else:
+                network(sample(network.writes, 1, "meta", torch.float32), None, row)
     except ValueError:
         message = (
             "got one row, or one row a part, of which batch norm cannot learn; wanted two or more"

@@ -19,6 +19,7 @@ PIPELINES = {
     ("language", "tokens"): "text-generation",
     ("preference", "tokens"): "text-generation",
     ("reward", "tokens"): "text-classification",
+    ("seq2seq", "tokens"): "text2text-generation",
 }
 """The Hub's names of tasks, by the task and by what it reads."""
 _GIVEN = {

@@ -12,6 +12,8 @@ from luthier.data.chat.shown import ShownConversation
 from luthier.data.decoding import Progress
 from luthier.data.doctor import inspect
 from luthier.data.finding import Finding, worst_first
+from luthier.data.pairs.pair_doctor import inspect_pairs
+from luthier.data.pairs.prepare_pairs import PreparedPairs
 from luthier.data.prepare_pictures import PreparedPictures
 from luthier.data.prepared import Prepared
 from luthier.data.sound.prepare_sounds import PreparedSounds
@@ -123,6 +125,8 @@ def _findings(prepared: Prepared) -> list[Finding]:
         return inspect_questions(prepared)
     if isinstance(prepared, PreparedChat):
         return inspect_chat(prepared)
+    if isinstance(prepared, PreparedPairs):
+        return inspect_pairs(prepared)
     if isinstance(prepared, PreparedPreferences):
         return inspect_preferences(prepared)
     if isinstance(prepared, PreparedSounds):

@@ -13,6 +13,7 @@ from luthier.interop.huggingface.folder import CONFIG, is_model_folder, open_fol
 from luthier.interop.huggingface.read import plan_of
 from luthier.model.blocks.unembed import UnembedSpec
 from luthier.model.blueprint import SCORES_TOKENS, LayersSpec, Network, build
+from luthier.model.encoder_decoder import EncoderDecoderSpec
 from luthier.model.families.catalogue import families, named, published
 from luthier.model.families.family import FamilySpec, Published
 from luthier.recipe import Recipe, overridden
@@ -37,7 +38,7 @@ class Design:
 
     name: str
     network: Network
-    layers: LayersSpec
+    layers: LayersSpec | EncoderDecoderSpec
     family: FamilySpec | None
     """What they stand for, if they were not written out."""
     decisions: tuple[Decision, ...]
@@ -144,6 +145,7 @@ def _design_family(
         vocab or (VOCAB if row is None else row.vocab),
     )
     layers = model.design(model.SHOWN)
+    assert isinstance(layers, LayersSpec), "a family is shown without a decoder of its own"
     head = (UnembedSpec(vocab=tokens.vocab),) if model.SHOWN in SCORES_TOKENS else ()
     row = published(model) if vocab is None else None
     return Design(

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from luthier.data.decoding import Progress
+from luthier.data.pairs.pair_inputs import PairInputs
 from luthier.data.sound.sound_inputs import SoundInputs
 from luthier.data.target import Documents, Target
 from luthier.data.text.labelled.inputs import TextInputs
@@ -38,6 +39,7 @@ from luthier.run.source import Source, find_model
 from luthier.spec import Auto
 from luthier.tasks.language import Language
 from luthier.tasks.preference import Preference
+from luthier.tasks.seq2seq import Seq2Seq
 from luthier.tasks.task import Task
 
 
@@ -115,19 +117,21 @@ class Run:
     @property
     def reads_texts(self) -> bool:
         """Whether its inputs are texts."""
-        return isinstance(self.inputs, TextInputs)
+        return isinstance(self.inputs, TextInputs | PairInputs)
 
     @property
     def noun(self) -> str:
         """What an input is called."""
         match self.inputs:
-            case TextInputs():
+            case TextInputs() | PairInputs():
                 return "text"
             case SoundInputs():
                 return "sound"
         return "picture"
 
-    def predict(self, inputs: Sequence[Any], top: int = 3) -> list[dict[str, Any]]:
+    def predict(
+        self, inputs: Sequence[Any], top: int = 3, *, beams: int | None = None
+    ) -> list[dict[str, Any]]:
         """What the network says of each input, in their order.
 
         Args:
@@ -135,11 +139,14 @@ class Run:
                 `(H, W)` or `(H, W, C)` of uint8. Sounds: files, folders of files, bytes of files.
                 Texts: strings, or paths of files with one text a line.
             top: How many of the likeliest answers to give for each.
+            beams: Of a model that writes a text for each input, how many are written side by
+                side; none means as in its recipe.
 
         Returns:
             For each input `{"input", …}`. Of a classifier `label`, `probability` and `top`, a list
             of both; with tags `tags` and `entities`; of a language model `token`, `probability`
-            and `top` for what comes next, or `masks`, a list of such answers.
+            and `top` for what comes next, or `masks`, a list of such answers; of what writes a
+            text for each input `output` and `top`.
 
         Raises:
             DataError: If an input cannot be read; names it.
@@ -148,7 +155,14 @@ class Run:
             raise InputError("wanted a list of inputs, got a single one; put it in a list")
         if top < 1:
             raise InputError(f"top: got {top}; wanted at least 1")
-        return list(predict(self.placed, self.task, self.inputs, inputs, top))
+        task = self.task
+        if beams is not None:
+            if not isinstance(task, Seq2Seq):
+                raise InputError("beams: is of what writes a text for each input; leave it out")
+            if not 1 <= beams <= 64:
+                raise InputError(f"beams: got {beams}; wanted 1 to 64")
+            task = task.with_beams(beams)
+        return list(predict(self.placed, task, self.inputs, inputs, top))
 
     @property
     def speaks(self) -> bool:

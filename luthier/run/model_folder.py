@@ -32,6 +32,7 @@ from luthier.data.target import Target
 from luthier.errors import InputError, RunError
 from luthier.model.blocks import Block
 from luthier.model.blueprint import LayersSpec, Network, build
+from luthier.model.encoder_decoder import EncoderDecoderSpec, build_pair
 from luthier.signal import Signal
 from luthier.spec import Many, parse, plain
 from luthier.tasks import TaskSpec
@@ -45,13 +46,18 @@ class Blueprint:
     """What a network is built from, beside its weights."""
 
     reads: Signal
-    model: LayersSpec | None
+    model: LayersSpec | EncoderDecoderSpec | None
     """None where Python code gave the network."""
     head: tuple[Any, ...] = ()
+    writes: Signal | None = None
+    """What a decoder reads; none where there is no encoder."""
 
     def network(self) -> Network:
         """The network, on the meta device."""
         assert self.model is not None
+        if isinstance(self.model, EncoderDecoderSpec):
+            assert self.writes is not None
+            return build_pair(self.model, self.reads, self.writes, self.head)
         return build(self.model, self.reads, self.head)
 
 
@@ -87,14 +93,12 @@ def write_model(
     """
     network = {
         "format": FORMAT,
-        "reads": {
-            "form": blueprint.reads.form,
-            "shape": list(blueprint.reads.shape),
-            "vocab": blueprint.reads.vocab,
-        },
+        "reads": _plain_signal(blueprint.reads),
         "model": None if blueprint.model is None else plain(blueprint.model),
         "head": [plain(block) for block in blueprint.head],
     }
+    if blueprint.writes is not None:
+        network["writes"] = _plain_signal(blueprint.writes)
     contents: dict[str, Content] = {
         **({} if weights is None else {WEIGHTS: partial(write_tensors, weights)}),
         "network.json": to_json(network),
@@ -151,14 +155,26 @@ def _blueprint(folder: Folder) -> Blueprint:
             "update luthier"
         )
     source = str(folder.path)
-    given = about["model"]
+    given, writes = about["model"], about.get("writes")
+    model: LayersSpec | EncoderDecoderSpec | None = None
+    if given is not None and writes is not None:
+        model = parse(EncoderDecoderSpec, given, source=source)
+    elif given is not None:
+        model = parse(LayersSpec, given, source=source)
     return Blueprint(
-        reads=Signal(
-            about["reads"]["form"], tuple(about["reads"]["shape"]), about["reads"]["vocab"]
-        ),
-        model=None if given is None else parse(LayersSpec, given, source=source),
+        reads=_signal(about["reads"]),
+        model=model,
         head=TypeAdapter(Many[Block]).validate_python(about["head"]),
+        writes=None if writes is None else _signal(writes),
     )
+
+
+def _plain_signal(signal: Signal) -> dict[str, Any]:
+    return {"form": signal.form, "shape": list(signal.shape), "vocab": signal.vocab}
+
+
+def _signal(about: Mapping[str, Any]) -> Signal:
+    return Signal(about["form"], tuple(about["shape"]), about["vocab"])
 
 
 def _read(

@@ -32,6 +32,7 @@ from luthier.run.session import Session, open_session
 from luthier.run.start import start_of
 from luthier.run.teaching import with_teacher
 from luthier.run.watching import Silent, Watching
+from luthier.tasks.task import MeasuresInTwoWays
 from luthier.training.callbacks import Callbacks
 from luthier.training.events import Hook
 from luthier.training.loop import Fitted, fit
@@ -184,11 +185,13 @@ def _fit(
             store.pin(state.best_step)
         store.save(state.step, learner.tensors(), state.to_json())
 
-    validation = session.prepared.validation
+    validation, task = session.prepared.validation, session.task
+    if isinstance(task, MeasuresInTwoWays):
+        task = task.while_training()
 
     def measure() -> Evaluation:
         assert validation is not None
-        found = evaluate(learner.placed, session.task, validation)
+        found = evaluate(learner.placed, task, validation)
         return replace(found, samples=session.samples())
 
     first = 0 if start is None else start.step
@@ -200,7 +203,7 @@ def _fit(
         ):
             fitted = fit(
                 learner,
-                session.task,
+                task,
                 session.loader,
                 session.schedule,
                 settings,

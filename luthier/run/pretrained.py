@@ -14,7 +14,7 @@ from luthier.errors import InputError
 from luthier.interop.huggingface.frame import Frame
 from luthier.interop.huggingface.read import Pretrained
 from luthier.interop.huggingface.special_tokens import THEIR_NAMES, SpecialTokens
-from luthier.model.blueprint import Aim
+from luthier.model.blueprint import Aim, LayersSpec
 from luthier.run.model_folder import Blueprint, FinishedModel
 from luthier.tasks.classify import ClassifySpec
 from luthier.tasks.extract import ExtractSpec
@@ -75,7 +75,7 @@ def pretrained_of(model: FinishedModel, source: str) -> Pretrained:
         InputError: If what it does has no name there.
     """
     blueprint, inputs, target = model.blueprint, model.inputs, model.target
-    if blueprint.model is None or not isinstance(inputs, TextInputs):
+    if not isinstance(blueprint.model, LayersSpec) or not isinstance(inputs, TextInputs):
         raise InputError(
             f"{source}: reads {blueprint.reads}; networks of luthier's layers that read texts are "
             "what Hugging Face's format has here"

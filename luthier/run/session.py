@@ -8,13 +8,17 @@ from functools import partial
 from typing import Any
 
 from luthier.checkpoint.store import Store
+from luthier.data.bucketed import BucketedLoader, HasLengths
 from luthier.data.loader import Loader
+from luthier.data.pairs.pair_inputs import PairInputs
 from luthier.data.prepared import Prepared
 from luthier.data.text.labelled.inputs import TextInputs
 from luthier.errors import InputError, missing_extra
 from luthier.inference.dialogue import Speaker
 from luthier.inference.generate import generate, prompt_tokens
+from luthier.inference.predict import predict
 from luthier.inference.sampling import SamplingSpec
+from luthier.metrics.written import must_have_library
 from luthier.placement.inference import for_inference
 from luthier.placement.machine import installed
 from luthier.placement.place import place
@@ -26,11 +30,14 @@ from luthier.run.directory import RunDirectory
 from luthier.run.short_sounds import must_fit
 from luthier.run.source import weights_of
 from luthier.run.start import Start, wrapper
+from luthier.tasks.seq2seq import Seq2SeqSpec
 from luthier.tasks.task import Task
 from luthier.training.average import Average
 from luthier.training.groups import SAME
 from luthier.training.learner import Learner
+from luthier.training.loop import StepLoader
 from luthier.training.schedule import Schedule, schedule_for
+from luthier.training.settings import TrainingSpec
 
 SAMPLE_TOKENS = 100
 
@@ -45,7 +52,7 @@ class Session:
     assembly: Assembly
     task: Task[Any]
     learner: Learner
-    loader: Loader[Any]
+    loader: StepLoader
     store: Store
     total_steps: int
     """Of the whole run."""
@@ -63,6 +70,9 @@ class Session:
         settings, inputs = self.recipe.training, self.prepared.inputs
         if not settings.samples:
             return {}
+        if isinstance(inputs, PairInputs):
+            said = predict(self.learner.placed, self.task, inputs, settings.samples, 1)
+            return {one["input"]: f" → {one['output']}" for one in said}
         assert isinstance(inputs, TextInputs)
         how = SamplingSpec(max_tokens=settings.sample_tokens or SAMPLE_TOKENS, seed=settings.seed)
         placed, prompts = self.learner.placed, settings.samples
@@ -95,8 +105,6 @@ def open_session(
         InputError: If the placement cannot be had here, or settings contradict each other.
     """
     recipe, settings = resolved.recipe, resolved.recipe.training
-    assert isinstance(settings.batch_size, int)
-    assert isinstance(settings.workers, int)
     _must_be_trainable(recipe, prepared, assembly)
     network = with_weights(assembly, recipe, start)
     if start is not None:
@@ -107,15 +115,7 @@ def open_session(
     still = frozenset() if adapted is None else adapted.still
     roundable = frozenset() if adapted is None or start is None else adapted.roundable
     placed = place(network, recipe.placement, roundable)
-    loader = Loader(
-        prepared.train,
-        assembly.task.collate,
-        batch_rows=settings.batch_size,
-        accumulate=settings.accumulate,
-        seed=settings.seed,
-        shuffle=True,
-        workers=settings.workers,
-    )
+    loader = _loader(prepared, assembly, settings)
     total_steps = settings.total_steps(loader.steps_per_epoch)
     rates, thaw = SAME if adapted is None else adapted.rates, None
     if adapted is not None:
@@ -144,6 +144,36 @@ def open_session(
     )
 
 
+def _loader(prepared: Prepared, assembly: Assembly, settings: TrainingSpec) -> StepLoader:
+    """What gives each step its batch."""
+    assert isinstance(settings.workers, int)
+    examples, collate = prepared.train, assembly.task.collate
+    if prepared.by_length:
+        assert isinstance(examples, HasLengths)
+        batch = settings.batch_tokens or settings.batch_size
+        assert isinstance(batch, int)
+        return BucketedLoader(
+            examples,
+            collate,
+            examples.lengths,
+            batch=batch,
+            tokens=settings.batch_tokens is not None,
+            accumulate=settings.accumulate,
+            seed=settings.seed,
+            workers=settings.workers,
+        )
+    assert isinstance(settings.batch_size, int)
+    return Loader(
+        examples,
+        collate,
+        batch_rows=settings.batch_size,
+        accumulate=settings.accumulate,
+        seed=settings.seed,
+        shuffle=True,
+        workers=settings.workers,
+    )
+
+
 def _must_be_trainable(recipe: Recipe, prepared: Prepared, assembly: Assembly) -> None:
     """Refuses what could not train to its end.
 
@@ -162,7 +192,11 @@ def _must_be_trainable(recipe: Recipe, prepared: Prepared, assembly: Assembly) -
     if settings.batch_size == settings.accumulate:
         must_learn_from_one_row(assembly)
     must_fit(assembly.network, prepared, recipe)
-    if settings.samples:
+    if isinstance(recipe.task, Seq2SeqSpec):
+        must_have_library(recipe.task.metrics)
+    if settings.samples and isinstance(prepared.inputs, PairInputs):
+        prepared.inputs.samples(settings.samples, 0)
+    elif settings.samples:
         assert isinstance(prepared.inputs, TextInputs)
         _must_be_prompts(prepared.inputs, settings.samples, prepared.signal.shape[0])
 

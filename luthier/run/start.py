@@ -20,6 +20,7 @@ from luthier.model.blocks import Block
 from luthier.model.blocks.tokens import TokensSpec
 from luthier.model.blocks.transformers import TransformersSpec
 from luthier.model.blueprint import LayersSpec, Network
+from luthier.model.encoder_decoder import EncoderDecoderSpec
 from luthier.recipe import Recipe
 from luthier.run.model_folder import FinishedModel
 from luthier.run.source import Source, find_model
@@ -191,7 +192,7 @@ class Start:
         """The layers; with the neck and the head, where these go on too, or a new neck that the
         family of a pretrained network has for what the recipe learns."""
         model, foreign = self.model.blueprint.model, self.source.foreign
-        assert model is not None, "a model without layers is read with its module only"
+        assert isinstance(model, LayersSpec), "start_from takes no other"
         if self._goes_on(recipe):
             return model.model_copy(update={"layers": self._layers()})
         if foreign is not None and recipe.aim in foreign.designs:
@@ -201,7 +202,7 @@ class Start:
     def _layers(self) -> tuple[Block, ...]:
         """The layers, with as many positions as they have learned."""
         model, reads = self.model.blueprint.model, self.model.blueprint.reads
-        assert model is not None, "a model without layers is read with its module only"
+        assert isinstance(model, LayersSpec), "start_from takes no other"
         return tuple(
             layer.model_copy(update={"positions": reads.shape[0]})
             if isinstance(layer, TokensSpec)
@@ -265,6 +266,11 @@ def start_from(source: Source) -> Start:
         raise InputError(
             f"{source.path} is a single file; make a folder of it first: luthier export "
             f"{source.path} --to huggingface --out DIR"
+        )
+    if isinstance(source.model.blueprint.model, EncoderDecoderSpec):
+        raise InputError(
+            f"{source.path}: has an encoder and a decoder, which no run can start from; train the "
+            "recipe longer, or take a start with layers alone"
         )
     return Start(source)
 

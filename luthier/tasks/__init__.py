@@ -12,6 +12,7 @@ from luthier.tasks.extract import ExtractSpec
 from luthier.tasks.language import LanguageSpec
 from luthier.tasks.preference import PreferenceSpec
 from luthier.tasks.reward import RewardSpec
+from luthier.tasks.seq2seq import Seq2SeqSpec
 from luthier.tasks.tag import TagSpec
 from luthier.tasks.transcribe import TranscribeSpec
 
@@ -22,6 +23,7 @@ TaskSpec = Annotated[
     | LanguageSpec
     | PreferenceSpec
     | RewardSpec
+    | Seq2SeqSpec
     | TagSpec
     | TranscribeSpec,
     Field(discriminator="kind"),

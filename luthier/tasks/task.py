@@ -76,6 +76,14 @@ class SettlesOnValidation(Protocol):
         """
 
 
+@runtime_checkable
+class MeasuresInTwoWays(Protocol):
+    """A task whose metrics take long: while it trains, others are measured."""
+
+    def while_training(self) -> Task[Any]:
+        """The same task, which measures what is quick."""
+
+
 class Task(Protocol[AnyBatch]):
     """What a network learns to do."""
 

@@ -8,6 +8,7 @@ Dimension key, for the whole file:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -20,7 +21,7 @@ from luthier.model.attend import Sight, attend
 from luthier.model.block import Share, Size
 from luthier.model.blocks.attention import check_heads, in_heads, width_of_head
 from luthier.model.blocks.sublayer import Sublayer, SublayerSpec
-from luthier.model.stream import Stream, Streamed
+from luthier.model.stream import OfSources, Stream, Streamed
 from luthier.signal import Signal
 
 
@@ -58,7 +59,7 @@ class CrossAttentionSpec(SublayerSpec):
 
 
 @dataclass(frozen=True)
-class SourceKeys:
+class SourceKeys(OfSources):
     """Keys and values of a source, one document a row. What is remembered of it.
 
     Attributes:
@@ -71,12 +72,26 @@ class SourceKeys:
     values_NKSE: Tensor
     hidden_NS: Tensor | None
 
+    def of_sources(self, sources: Sequence[int]) -> SourceKeys:
+        """Of some of the sources; the same where they are all, in their order."""
+        if list(sources) == list(range(self.count)):
+            return self
+        rows, hidden = list(sources), self.hidden_NS
+        return SourceKeys(
+            self.keys_NKSE[rows], self.values_NKSE[rows], None if hidden is None else hidden[rows]
+        )
+
+    @property
+    def count(self) -> int:
+        """N."""
+        return len(self.keys_NKSE)
+
 
 class CrossAttention(Streamed):
     """Multi-head attention whose keys and values are those of `stream.source_BSD`.
 
     Document n of the input reads document n of the source, all of it. With a state, the keys and
-    values of the source are made once.
+    values of the source are made once; where rows have a source together, for all of them.
 
     Args:
         spec: The heads, and how wide the source is.
@@ -116,6 +131,10 @@ class CrossAttention(Streamed):
         layout = None if stream is None else stream.layout
         q_BTD = self.query(x_BTD)
         q_NTD = q_BTD if layout is None else layout.documents_apart(q_BTD)
+        beams = 1 if stream is None or stream.state is None else stream.state.beams
+        if beams > 1:
+            # Rows with one source are more queries of it, as more positions would be.
+            q_NTD = q_NTD.unflatten(0, (-1, beams)).flatten(1, 2)
         if len(q_NTD) != len(source.keys_NKSE):
             raise ShapeError(
                 f"cross_attention reads {len(q_NTD)} texts, but the source has "
@@ -130,6 +149,8 @@ class CrossAttention(Streamed):
             dropout=self.dropout if self.training else 0.0,
         )
         y_NTD = y_NHTE.transpose(1, 2).flatten(2)
+        if beams > 1:
+            y_NTD = y_NTD.unflatten(1, (beams, -1)).flatten(0, 1)
         y_BTD: Tensor = self.out(y_NTD if layout is None else layout.together(y_NTD))
         return y_BTD
 

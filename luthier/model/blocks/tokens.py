@@ -96,16 +96,39 @@ class Tokens(Streamed):
                 f"data.context to {self.context} or less"
             )
         self.scale = math.sqrt(spec.width) if spec.scale == "sqrt_width" else 1.0
-        self.table = nn.Embedding(signal.vocab, spec.width)
+        self.table: nn.Embedding | None = nn.Embedding(signal.vocab, spec.width)
+        # In a list, a module's weights are not this one's.
+        self._borrowed: list[Tokens] = []
         learned = spec.position == "learned"
         self.places = nn.Embedding(self.context, spec.width) if learned else None
         self.types = nn.Embedding(spec.types, spec.width) if spec.types else None
         self.norm = norm(spec.norm, Signal("sequence", (*signal.shape, spec.width)))
         self.dropout = Dropout(spec.dropout)
 
+    @property
+    def vectors(self) -> nn.Embedding:
+        """The table: its own, or that of other tokens."""
+        table = self._borrowed[0].table if self._borrowed else self.table
+        assert table is not None
+        return table
+
+    def borrow(self, other: Tokens) -> None:
+        """Uses the table of `other` from now on, and has none of its own.
+
+        Raises:
+            ShapeError: If it is of another width or vocabulary.
+        """
+        wanted, got = self.vectors.weight.shape, other.vectors.weight.shape
+        if wanted != got:
+            raise ShapeError(
+                f"tokens wants a table of {tuple(wanted)} (vocab, width), but that of the encoder "
+                f"is {tuple(got)}; make them equal, or set share_tokens: false"
+            )
+        self._borrowed, self.table = [other], None
+
     def forward(self, x_BT: Tensor, stream: Stream | None = None) -> Tensor:
         """The vectors of the tokens."""
-        y_BTD: Tensor = self.table(x_BT)
+        y_BTD: Tensor = self.vectors(x_BT)
         if self.training and self.spec.token_dropout:
             kept_BT1 = torch.rand((*x_BT.shape, 1), device=x_BT.device) >= self.spec.token_dropout
             y_BTD = y_BTD * (kept_BT1.to(y_BTD.dtype) / (1 - self.spec.token_dropout))

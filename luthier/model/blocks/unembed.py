@@ -79,14 +79,14 @@ class Unembed(nn.Module):
         Raises:
             ShapeError: If it is of another width or vocabulary.
         """
-        wanted, got = self._tied[0].weight.shape, tokens.table.weight.shape
+        wanted, got = self._tied[0].weight.shape, tokens.vectors.weight.shape
         if wanted != got:
             raise ShapeError(
                 f"a tied head wants a table of {tuple(wanted)} (vocab, width), but that of the "
                 f"tokens is {tuple(got)}; bring the last layer to the width of the tokens, or "
                 "set head: auto"
             )
-        self._tied = [tokens.table]
+        self._tied = [tokens.vectors]
 
     @property
     def weight(self) -> Tensor:

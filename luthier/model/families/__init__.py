@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, Tag
 
 from luthier.model.blueprint import LayersSpec
+from luthier.model.encoder_decoder import EncoderDecoderSpec
 from luthier.model.families.bert import BertSpec
 from luthier.model.families.conformer import ConformerSpec
 from luthier.model.families.crnn import CrnnSpec
@@ -48,16 +49,23 @@ _DIALS = {"size", "depth", "width"}
 
 
 def _form(model: Any) -> str:
-    """Which of both a `model` is meant to be: a family has a kind, layers have none."""
+    """What a `model` is meant to be: a family has a kind, layers have none."""
     family = isinstance(model, FamilySpec)
+    if isinstance(model, EncoderDecoderSpec):
+        return EncoderDecoderSpec.__name__
     if isinstance(model, Mapping):
+        if "kind" not in model and not {"encoder", "decoder"}.isdisjoint(model):
+            return EncoderDecoderSpec.__name__
         # With a dial and no layers, it is the kind that was forgotten.
         family = "kind" in model or ("layers" not in model and not _DIALS.isdisjoint(model))
     return "family" if family else LayersSpec.__name__
 
 
 ModelSpec = Annotated[
-    Annotated[LayersSpec, Tag(LayersSpec.__name__)] | Annotated[Family, Tag("family")],
+    Annotated[LayersSpec, Tag(LayersSpec.__name__)]
+    | Annotated[EncoderDecoderSpec, Tag(EncoderDecoderSpec.__name__)]
+    | Annotated[Family, Tag("family")],
     Discriminator(_form),
 ]
-"""Everything that `model:` can be in a recipe: layers from a blank page, or a family."""
+"""Everything that `model:` can be in a recipe: layers from a blank page, those of an encoder and
+a decoder, or a family."""

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from luthier.errors import Problem, SpecError, nearest
 from luthier.model.block import BlockSpec
 from luthier.model.blueprint import SCORES_TOKENS, Aim, LayersSpec
+from luthier.model.encoder_decoder import EncoderDecoderSpec
 from luthier.model.initialize import InitializeSpec
 from luthier.signal import Signal
 from luthier.spec import Decision, Spec, parse, plain
@@ -126,7 +127,7 @@ class FamilySpec(Spec):
             if aim in SCORES_TOKENS or name not in self.OF_SCORES
         )
 
-    def design(self, aim: Aim) -> LayersSpec:
+    def design(self, aim: Aim) -> LayersSpec | EncoderDecoderSpec:
         """The layers that it stands for.
 
         Args:
@@ -142,9 +143,10 @@ class FamilySpec(Spec):
                 raise SpecError(Problem(place=f"model.{name}", message=message) for name in given)
         page = self.blank_page({**self._settled(aim).values, "aim": aim})
         page["initialize"] = plain(self.initialize)
-        return parse(
-            LayersSpec, {part: said for part, said in page.items() if said}, prefix="model"
-        )
+        said = {part: value for part, value in page.items() if value}
+        if "encoder" in said:
+            return parse(EncoderDecoderSpec, said, prefix="model")
+        return parse(LayersSpec, said, prefix="model")
 
     @abstractmethod
     def blank_page(self, s: Values) -> dict[str, Any]:

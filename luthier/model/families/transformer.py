@@ -8,6 +8,7 @@ from pydantic import Field
 
 from luthier.model.block import Share, Size
 from luthier.model.blocks.attention import AttentionSpec
+from luthier.model.blocks.cross_attention import CrossAttentionSpec
 from luthier.model.blocks.mlp import MlpSpec
 from luthier.model.blocks.tokens import TokensSpec
 from luthier.model.blueprint import SCORES_TOKENS, Aim
@@ -22,6 +23,7 @@ class TransformerSpec(FamilySpec):
     layer, which trains without a warm-up.
 
     It reads a text whole, and its positions are averaged; for `language` it reads forwards only.
+    For `seq2seq` it has a decoder too, of as many layers.
     """
 
     RULES: ClassVar[tuple[Rule, ...]] = (
@@ -36,7 +38,7 @@ class TransformerSpec(FamilySpec):
 
     kind: Literal["transformer"] = "transformer"
     depth: Size | Auto = "auto"
-    """Layers, each an attention and an MLP."""
+    """Layers, each an attention and an MLP; of encoder and decoder, each of them."""
     width: Size | Auto = "auto"
     """The width of what flows through the layers."""
     heads: Size | Auto = "auto"
@@ -66,9 +68,21 @@ class TransformerSpec(FamilySpec):
         tokens = {
             "width": s["width"],
             "position": "none" if rotary else s["position"],
+            "scale": "sqrt_width" if s["aim"] == "pairs" else "none",
             "dropout": s["dropout"],
         }
         mlp = {"width": s["mlp_width"], "activation": s["activation"], **around}
+        if s["aim"] == "pairs":
+            cross = block(CrossAttentionSpec, {"heads": s["heads"], **around})
+            first, last = block(TokensSpec, tokens), {"kind": "layer_norm"}
+            read = block(AttentionSpec, attention)
+            write = block(AttentionSpec, {**attention, "causal": True})
+            half = block(MlpSpec, mlp)
+            return {
+                "encoder": [first, *repeated(s["depth"], [read, half]), last],
+                "decoder": [first, *repeated(s["depth"], [write, cross, half]), last],
+                "head": "tied",
+            }
         pool = [{"kind": "global_pool"}, *dropout(s)] if s["aim"] == "labels" else []
         head = "tied" if s["aim"] in SCORES_TOKENS else None
         return {

@@ -85,10 +85,7 @@ class TextInputs:
         """
         if self.form.overlap is not None:
             return list(questions_given(given))
-        found = [text for item in given for text in _expanded(item)]
-        if not found:
-            raise DataError("got no text; wanted at least one that is not empty")
-        return found
+        return listed_texts(given)
 
     def named(self, item: str | tuple[str, str], index: int) -> str:
         """The text itself; the two of a pair with a tab between; of a question and its context,
@@ -172,6 +169,18 @@ class TextInputs:
         places = words_in(row.text, self.form.words)
         ends = [*(start for start, _ in places[1:]), places[-1][1]]
         return [row.text[start:end] for (start, _), end in zip(places, ends, strict=True)]
+
+
+def listed_texts(given: Sequence[Given]) -> list[str | tuple[str, str]]:
+    """Every text: those given, the lines of files, and of standard input for `-`.
+
+    Raises:
+        DataError: If a file cannot be read, or there is no text.
+    """
+    found = [text for item in given for text in _expanded(item)]
+    if not found:
+        raise DataError("got no text; wanted at least one that is not empty")
+    return found
 
 
 def _expanded(given: Given) -> Iterator[str | tuple[str, str]]:

@@ -1,0 +1,1 @@
+"""Pairs of texts: a source, and what is to be written of it."""
