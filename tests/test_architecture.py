@@ -36,7 +36,7 @@ KNOWS_A_RECIPE = {"recipe", "resolve", "run", "cli", "__init__"}
 MAY_IMPORT_INSIDE = {"cli", "__init__"}  # so that `luthier --help` does not wait for torch
 OPTIONAL = {
     "av", "gguf", "gguf.quants", "huggingface_hub", "huggingface_hub.errors", "mlflow",
-    "tensorboard",
+    "nltk.stem.porter", "rouge_score", "sacrebleu", "tensorboard",
     "torch.utils.tensorboard", "transformers", "wandb",
 }  # fmt: skip
 

@@ -33,6 +33,7 @@ SLOW = {
     "minilm_sst2",
     "minilm_wnut17",
     "minilm_xquad",
+    "multi30k",
     "shakespeare_char",
     "sst2_bert",
     "sst2_taught",

@@ -49,12 +49,16 @@ def evaluate(
         measured, evaluation = finished.evaluate(split, progress=progress, on=on)
     if json:
         metrics = {name: metric.to_json() for name, metric in evaluation.metrics.items()}
-        found = {"run": str(run), "split": measured, "metrics": metrics}
+        found: dict[str, Any] = {"run": str(run), "split": measured, "metrics": metrics}
+        if signatures := evaluation.details.get("signatures"):
+            found["signatures"] = signatures
         terminal.print_json(found | {"notes": list(evaluation.notes)})
         return
     whose = "its" if on is None else f"{on}'s"
     _print_metrics(f"{finished.name}, on {whose} {measured} split", evaluation)
     print_errors(evaluation.details)
+    for name, signature in evaluation.details.get("signatures", {}).items():
+        terminal.say(f"{name}: {signature}")
     for note in evaluation.notes:
         terminal.warn(note)
     if on is None:

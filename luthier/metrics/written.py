@@ -11,6 +11,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +23,8 @@ from luthier.metrics.interval import Metric, mean, resampled
 Suite = Literal["translation", "summary"]
 """translation: BLEU and chrF, from sacreBLEU. summary: ROUGE 1, 2 and L, the mean of F1."""
 ROUGES = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}
+EACH = {"chrf_each": "chrF", "rouge_l": "ROUGE-L"}
+"""The column that says how good a single text is, and what it is called."""
 _ROUGE_KINDS = list(ROUGES.values())
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _WORD = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]|[^\W_]+")
@@ -50,9 +53,8 @@ def written_metrics(columns: Mapping[str, np.ndarray], suite: Suite) -> dict[str
 def signatures(columns: Mapping[str, np.ndarray], suite: Suite) -> dict[str, str]:
     """How the metrics were made, in the words of their libraries."""
     if suite == "summary":
-        version = _version("rouge-score")
         about = "F1, the best reference, Porter's stemmer, Chinese by characters"
-        return dict.fromkeys(ROUGES, f"rouge-score {version}: {about}")
+        return dict.fromkeys(ROUGES, f"rouge-score {version('rouge-score')}: {about}")
     outputs, references = _texts(columns)
     found = {}
     for name, metric in _metrics(references).items():
@@ -146,9 +148,3 @@ def _rouge() -> Any:
     except ImportError:
         raise missing_extra("rouge-score", "text") from None
     return rouge_scorer
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import version
-
-    return version(package)

@@ -319,7 +319,7 @@ def tie(chains: Mapping[str, Chain]) -> None:
         for module in chain.modules()
         if isinstance(module, Tokens)
     ]
-    for place, chain in reversed(chains.items()):
+    for place, chain in reversed(list(chains.items())):
         for module in chain.modules():
             if isinstance(module, Unembed) and module.spec.tied:
                 if len(tables) != 1:

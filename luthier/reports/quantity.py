@@ -121,6 +121,13 @@ _KNOWN = {
         title="Character error", is_share=True, meaning="the same, letter by letter"
     ),
     "exact": Quantity(title="Exact", is_share=True, meaning="how often the whole text is right"),
+    "bleu": Quantity(
+        title="BLEU", meaning="how much of the words and their order is that of the right texts"
+    ),
+    "chrf": Quantity(title="chrF", meaning="the same of characters: endings count a little too"),
+    "rouge_1": Quantity(title="ROUGE-1", meaning="words in common with the right texts"),
+    "rouge_2": Quantity(title="ROUGE-2", meaning="pairs of words in common"),
+    "rouge_l": Quantity(title="ROUGE-L", meaning="words in common in the same order"),
     "loss": Quantity(title="Loss", meaning="what training makes small"),
     "learning_rate": Quantity(title="Learning rate", is_schedule=True),
 }

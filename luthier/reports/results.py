@@ -22,6 +22,7 @@ from luthier.reports.quantity import quantity
 from luthier.reports.reliability_chart import reliability_chart
 from luthier.reports.text_results import samples_section, types_section
 from luthier.reports.transcript_results import errors_section
+from luthier.reports.written_texts import written_sections
 
 MOST_ROWS = 60
 """Of more classes, those with the lowest F1 are in the table."""
@@ -57,7 +58,8 @@ def result_sections(data: ReportData) -> list[Section]:
         found.append(types_section(data.evaluation.details["types"]))
     if "errors" in data.evaluation.details:
         found.append(errors_section(data.evaluation.details))
-    if data.evaluation.samples:
+    found += written_sections(columns, data.evaluation.details)
+    if data.evaluation.samples and "output" not in columns:
         found.append(samples_section(data.evaluation.samples))
     return found
 

@@ -16,7 +16,7 @@ from luthier.data.readers.rows import TableForm, read_rows
 from luthier.data.readers.splits import SplitFiles, about_the_data, by_split
 from luthier.data.readers.stored import Stored, stored_files
 from luthier.data.readers.text_table import SUFFIXES
-from luthier.data.text.labelled.found import problem_with, sole_part
+from luthier.data.text.labelled.found import problem_with
 from luthier.errors import DataError, nearest
 
 WHAT = "a table, or a folder with tables or with two files for each split"
@@ -53,7 +53,9 @@ def read_pairs(spec: PairsSpec, faults: Faults) -> FoundPairs:
             split: [row for table in tables for row in reader.of_table(table)]
             for split, tables in _tables(spec, place, files).items()
         }
-    found = sole_part({split: parts[split] for split in SPLITS if split in parts})
+    found: dict[Split, list[PairRow]] = {split: parts[split] for split in SPLITS if split in parts}
+    if len(found) == 1:
+        found = {"train": next(iter(found.values()))}
     return FoundPairs(recognised=told, parts=found, empty=reader.empty)
 
 

@@ -134,7 +134,7 @@ class CrossAttention(Streamed):
         beams = 1 if stream is None or stream.state is None else stream.state.beams
         if beams > 1:
             # Rows with one source are more queries of it, as more positions would be.
-            q_NTD = q_NTD.unflatten(0, (-1, beams)).flatten(1, 2)
+            q_NTD = q_NTD.reshape(-1, beams * q_NTD.shape[1], q_NTD.shape[2])
         if len(q_NTD) != len(source.keys_NKSE):
             raise ShapeError(
                 f"cross_attention reads {len(q_NTD)} texts, but the source has "
@@ -150,7 +150,7 @@ class CrossAttention(Streamed):
         )
         y_NTD = y_NHTE.transpose(1, 2).flatten(2)
         if beams > 1:
-            y_NTD = y_NTD.unflatten(1, (beams, -1)).flatten(0, 1)
+            y_NTD = y_NTD.reshape(*x_BTD.shape[:2], -1)
         y_BTD: Tensor = self.out(y_NTD if layout is None else layout.together(y_NTD))
         return y_BTD
 
