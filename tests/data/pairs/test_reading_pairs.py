@@ -148,7 +148,9 @@ TEXTS = st.text(st.characters(exclude_characters="\n\r\0", exclude_categories=["
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=12))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_lines_are_read_or_counted(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
     for side, ending in enumerate(("en", "de")):
         lines(tmp_path, f"train.{ending}", [row[side] for row in rows])

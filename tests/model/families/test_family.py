@@ -23,7 +23,9 @@ from luthier.signal import Signal
 from luthier.spec import parse, plain
 from luthier.yaml_source import read_yaml, write_yaml
 
-AIMS: tuple[Aim, ...] = tuple(aim for aim in get_args(Aim) if aim != "transcripts")
+AIMS: tuple[Aim, ...] = tuple(
+    aim for aim in get_args(Aim) if aim not in ("transcripts", "pairs")
+)
 EVERY = families()
 FAMILIES = {kind: cls for kind, cls in EVERY.items() if cls.READS is None}
 """Those that read texts."""
