@@ -17,10 +17,12 @@ from luthier.data import DataSpec
 from luthier.errors import InputError, Problem, SpecError, nearest
 from luthier.model.blueprint import Aim
 from luthier.model.families import ModelSpec
+from luthier.model.families.forecaster import ForecasterSpec
 from luthier.placement.place import PlacementSpec
 from luthier.spec import Many, Spec, parse, plain
 from luthier.tasks import TaskSpec
 from luthier.tasks.distill import DistillSpec
+from luthier.tasks.forecast import ForecastSpec
 from luthier.training.optimizer import AdamSpec, OptimizerSpec
 from luthier.training.schedule import ConstantSpec, ScheduleSpec
 from luthier.training.settings import TrainingSpec
@@ -82,6 +84,14 @@ class Recipe(Spec):
                 f"new_tokens: got {shown(list(self.new_tokens))}; wanted each once, with something "
                 "in it, and without spaces around it"
             )
+        if isinstance(self.model, ForecasterSpec) and isinstance(self.task, ForecastSpec):
+            wanted = {"horizon": self.task.horizon, "outputs": self.task.outputs}
+            for name, value in wanted.items():
+                given = getattr(self.model, name)
+                if given not in ("auto", value):
+                    raise ValueError(
+                        f"model.{name}: got {given}, but the task wants {value}; leave it out"
+                    )
         return self
 
     @property
@@ -95,6 +105,14 @@ class Recipe(Spec):
                 return "next_token" if purpose.ahead else "labels"
             case learns:
                 return learns
+
+    @property
+    def network(self) -> ModelSpec | None:
+        """Its model; one that forecasts, as far as the task does where that is left open."""
+        model, task = self.model, self.task
+        if isinstance(model, ForecasterSpec) and isinstance(task, ForecastSpec):
+            return model.reaching(task.horizon, task.outputs)
+        return model
 
     @classmethod
     def read(cls, path: Path | str, overrides: Sequence[str] = ()) -> Recipe:

@@ -23,6 +23,7 @@ from luthier.wording import shown
 USUAL_BATCH = 128
 USUAL_BATCH_TOKENS = 8192
 LEAST_STEPS_AN_EPOCH = 20
+_TOLD = "as much as the task forecasts"
 LEAST_BATCH = 8
 """Of fewer rows, a batch norm learns little, and of a single one nothing."""
 
@@ -95,7 +96,14 @@ def _teacher(recipe: Recipe) -> list[Decision]:
 
 
 def _model(recipe: Recipe) -> tuple[Decision, ...]:
-    return () if recipe.model is None else recipe.model.decide(recipe.aim)
+    model, network = recipe.model, recipe.network
+    if model is None or network is None:
+        return ()
+    told = [name for name, value in network if getattr(model, name) != value]
+    reach = [
+        Decision(place=f"model.{name}", value=getattr(network, name), reason=_TOLD) for name in told
+    ]
+    return (*reach, *network.decide(recipe.aim))
 
 
 def _training(recipe: Recipe, prepared: Prepared) -> list[Decision]:

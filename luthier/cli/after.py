@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from luthier.cli import terminal
+from luthier.cli.forecasts import print_forecasts, print_forecasts_as_csv
 from luthier.cli.predicted import print_errors, print_predictions
+from luthier.errors import InputError
 
 if TYPE_CHECKING:
     from luthier.evaluation.evaluate import Evaluation
@@ -94,7 +96,8 @@ def predict(
         list[str],
         typer.Argument(
             help="Pictures or sounds, or folders of them. Or texts, or files with one text a "
-            "line; - reads standard input.",
+            "line; - reads standard input. Or tables of series, to be forecast behind their last "
+            "rows.",
             metavar="INPUT...",
         ),
     ],
@@ -106,18 +109,30 @@ def predict(
         typer.Option(min=1, max=64, help="Texts that are written side by side for each input."),
     ] = None,
     json: Json = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Print a forecast as CSV, a row for each time.")
+    ] = False,
 ) -> None:
     """Say what is in pictures, sounds or texts, what they are, what they may go on with, or write
-    what belongs to them: their translation, their summary.
+    what belongs to them: their translation, their summary. Forecast series.
 
     Example: luthier predict runs/sst2_cnn "a fine film" --json
+    Example: luthier predict runs/etth1_dlinear recent.csv --csv
     """
     from luthier.run.finished import load
 
+    if json and csv:
+        raise InputError("got both --json and --csv; give one of them")
     finished = load(run)
+    if csv and finished.task_name != "forecast":
+        raise InputError(f"--csv: is for forecasts, and {run} does not forecast; use --json")
     found = finished.predict(_given(finished, inputs), top=top, beams=beams)
     if json:
         terminal.print_json(found)
+    elif csv:
+        print_forecasts_as_csv(found)
+    elif finished.task_name == "forecast":
+        print_forecasts(found)
     else:
         print_predictions(found, finished.noun)
 

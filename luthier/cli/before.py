@@ -31,14 +31,15 @@ def new(
     task: Annotated[
         str,
         typer.Argument(
-            help="classify, tag, classify_and_tag, extract, language, fill-mask, preference or "
-            "reward; the Hub's names do too."
+            help="classify, tag, classify_and_tag, extract, language, fill-mask, preference, "
+            "reward or forecast; the Hub's names do too."
         ),
     ],
     data: Annotated[
         str,
         typer.Argument(
-            help="digits, or a file or folder: pictures, labelled or tagged texts, or any text."
+            help="digits, or a file or folder: pictures, labelled or tagged texts, any text, or a "
+            "table of series."
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="The file; NAME.yaml if left out.")] = None,

@@ -17,6 +17,8 @@ from luthier.data.purpose import Learned, Purpose
 from luthier.data.readers.mixture import MixtureSpec
 from luthier.data.readers.questions import QuestionsSpec
 from luthier.data.readers.text import TextSpec
+from luthier.data.series.prepare_series import prepare_series
+from luthier.data.series.series import SeriesSpec
 from luthier.data.sound.prepare_sounds import prepare_sounds
 from luthier.data.sound.sounds import SoundsSpec
 from luthier.data.sources import DataSpec
@@ -57,6 +59,10 @@ def prepare(
         return prepare_pairs(spec, purpose, progress=progress)
     if isinstance(spec, PairsSpec):
         raise _unsuited(spec, "pairs of texts", learns)
+    if isinstance(spec, SeriesSpec):
+        if learns != "forecast":
+            raise _unsuited(spec, "series to forecast", learns)
+        return prepare_series(spec, purpose)
     if isinstance(spec, ImagesSpec):
         if learns != "labels":
             raise _unsuited(spec, "pictures with a label each", learns)
@@ -73,7 +79,7 @@ def prepare(
         return prepare_sounds(spec, purpose, seed=seed, progress=progress, cache=cache)
     if learns == "transcripts":
         raise _unsuited(spec, "no sounds", learns)
-    if documents != (learns == "documents"):
+    if documents != (learns == "documents") or learns == "forecast":
         raise _unsuited(spec, "documents" if documents else "texts with labels or tags", learns)
     if isinstance(spec, TextSpec | MixtureSpec):
         return prepare_documents(spec, purpose, seed=seed, progress=progress, cache=cache)
@@ -98,5 +104,6 @@ _WANTED: dict[Learned, str] = {
     "answers": "where a context answers a question ({kind: questions, path: …})",
     "transcripts": "what is said in sounds ({kind: sound_table, path: …})",
     "pairs": "what to write of each input ({kind: pairs, path: …, source: …, target: …})",
+    "forecast": "what comes next in a series ({kind: series, path: …})",
     "judgements": "whether answers are good ({kind: chat, path: …})",
 }

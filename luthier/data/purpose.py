@@ -17,11 +17,13 @@ Learned = Literal[
     "answers",
     "transcripts",
     "pairs",
+    "forecast",
 ]
 """labels: a class for each input · documents: the text itself · tags: a tag for each word ·
 labels_and_tags: both, of the same input · preferences: which of two answers is better ·
 judgements: whether an answer is good · answers: which span of a text answers a question ·
-transcripts: what is said in a sound · pairs: what is to be written of each input."""
+transcripts: what is said in a sound · pairs: what is to be written of each input · forecast: what
+comes next in a series."""
 
 Special = Literal["end", "unknown", "pad", "mask", "first", "separator"]
 """Tokens with a meaning of their own, by what a task needs them for."""
@@ -43,3 +45,5 @@ class Purpose:
     most_tokens: int | None = None
     """The most tokens that `context: auto` may choose, where a network is there that can read no
     more; None for any number."""
+    horizon: int = 0
+    """Steps of a series that are forecast; 0 where nothing is."""

@@ -9,6 +9,7 @@ from luthier.data.image import Preprocessing
 from luthier.data.pairs.pair_inputs import PairInputs
 from luthier.data.picture_inputs import PictureInputs
 from luthier.data.prepared import Inputs
+from luthier.data.series.series_inputs import SeriesInputs
 from luthier.data.sound.sound_inputs import SoundInputs
 from luthier.data.text.labelled.inputs import TextInputs
 from luthier.spec import parse
@@ -27,4 +28,6 @@ def read_inputs(read: Callable[[str], bytes | bytearray]) -> Inputs:
         return SoundInputs.from_files(read)
     if about.get("kind") == "pairs":
         return PairInputs.from_files(read)
+    if about.get("kind") == "series":
+        return SeriesInputs.from_files(about)
     return PictureInputs(parse(Preprocessing, about))

@@ -19,6 +19,7 @@ from luthier.data.readers.place import existing, names
 from luthier.data.readers.rows import TABLE_SUFFIXES
 from luthier.data.readers.sound_folder import SoundFolderSpec
 from luthier.data.readers.table import ImageTableSpec, table_in
+from luthier.data.series.series import SeriesSpec
 from luthier.data.sound.decoder import SUFFIXES as SOUND_SUFFIXES
 from luthier.data.sources import DataSpec
 from luthier.data.text.documents.document_recognition import documents_at
@@ -34,7 +35,8 @@ _LOOKED_FOR = (
     f"({', '.join(ARCHIVE_SUFFIXES)}); tables with texts and labels, folders of classes with .txt "
     "files, words with tags (CoNLL), CLINC150, Snips; for a language, text (.txt), tables with a "
     "column of texts, or conversations (messages, prompt and completion, chosen and rejected, …); "
-    "to extract answers, questions as SQuAD has them, or rows with question, context and answers"
+    "to extract answers, questions as SQuAD has them, or rows with question, context and answers; "
+    "to forecast, a table with a row for each time"
 )
 
 
@@ -52,6 +54,8 @@ def recognise(path: Path, learns: Learned = "labels") -> DataSpec:
     found: DataSpec | None = None
     if learns in ("preferences", "judgements"):
         found = conversations_at(place)
+    elif learns == "forecast":
+        found = None if place.is_dir() else SeriesSpec(path=str(place), missing="fill")
     elif learns == "documents":
         found = conversations_at(place) or documents_at(place)
     elif learns == "answers":

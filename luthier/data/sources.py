@@ -26,6 +26,7 @@ from luthier.data.readers.text import TextSpec
 from luthier.data.readers.text_folder import TextFolderSpec
 from luthier.data.readers.text_lines import TextLinesSpec
 from luthier.data.readers.text_table import TextTableSpec
+from luthier.data.series.series import SeriesSpec
 
 DataSpec = Annotated[
     ChatSpec
@@ -40,6 +41,7 @@ DataSpec = Annotated[
     | NpzSpec
     | PairsSpec
     | QuestionsSpec
+    | SeriesSpec
     | SnipsSpec
     | SoundFolderSpec
     | SoundNamesSpec

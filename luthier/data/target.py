@@ -111,6 +111,16 @@ class Spans(Spec):
     validation split."""
 
 
+class Series(Spec):
+    """What a series is in the steps that follow."""
+
+    kind: Literal["series"] = "series"
+    names: Many[str]
+    """The columns that are forecast, in their order."""
+    season: int = 1
+    """Steps of a season; 1 for none."""
+
+
 def names_of(target: Target) -> tuple[str, ...]:
     """The classes or tags of a target, by number; empty where there are none."""
     match target:
@@ -118,12 +128,12 @@ def names_of(target: Target) -> tuple[str, ...]:
             return target.names
         case LabelsAndTags():
             return target.labels.names
-        case Documents() | Spans() | Transcripts() | Written():
+        case Documents() | Spans() | Transcripts() | Written() | Series():
             return ()
 
 
 Target = Annotated[
-    Labels | Tags | Documents | LabelsAndTags | Spans | Transcripts | Written,
+    Labels | Tags | Documents | LabelsAndTags | Spans | Transcripts | Written | Series,
     Field(discriminator="kind"),
 ]
 """Everything that a task can be built for."""

@@ -27,11 +27,19 @@ from luthier.signal import Signal
 from luthier.spec import Auto, Decision, Many, Spec, plain
 
 Aim = Literal[
-    "next_token", "masked", "labels", "tags", "labels_and_tags", "answers", "transcripts", "pairs"
+    "next_token",
+    "masked",
+    "labels",
+    "tags",
+    "labels_and_tags",
+    "answers",
+    "transcripts",
+    "pairs",
+    "forecast",
 ]
 """What a network is for: to write texts, to fill in hidden tokens, to say what an input is, to tag
 the words of a text, both of these, to say which span of a text answers a question, to write down
-what is said in a sound, or to write a text for each input."""
+what is said in a sound, to write a text for each input, or to say what comes next in a series."""
 SCORES_TOKENS: tuple[Aim, ...] = ("next_token", "masked", "pairs")
 """The aims whose head gives a score to each token of the vocabulary."""
 Head = Sequence[BlockSpec] | Callable[[Signal], Sequence[BlockSpec]]

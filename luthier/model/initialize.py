@@ -19,6 +19,7 @@ from luthier.model.blocks.crf import Crf
 from luthier.model.blocks.linear_recurrence import Decay
 from luthier.model.blocks.recurrent import Lstm
 from luthier.model.blocks.residual import Residual
+from luthier.model.blocks.reversible_norm import Affine
 from luthier.model.blocks.sublayer import Sublayer
 from luthier.model.blocks.transformers import Transformers
 from luthier.model.blocks.unembed import Unembed
@@ -48,6 +49,8 @@ _CONSTANTS: dict[tuple[type[nn.Module], str], float] = {
     **{(norm, "num_batches_tracked"): 0.0 for norm in _NORMS[:2]},
     (nn.PReLU, "weight"): PRELU_SLOPE,
     (Unembed, "bias"): 0.0,
+    (Affine, "weight"): 1.0,
+    (Affine, "bias"): 0.0,
 }
 
 

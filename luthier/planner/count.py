@@ -15,9 +15,12 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from luthier.adapters.moving import own_weights
+from luthier.model.blocks.decompose import Decompose
+from luthier.model.blocks.each_channel import EachChannel
 from luthier.model.blocks.parallel import Parallel
 from luthier.model.blocks.repeat import Repeat
 from luthier.model.blocks.residual import Pad, Residual
+from luthier.model.blocks.reversible_norm import ReversibleNorm
 from luthier.model.blueprint import Network
 from luthier.model.chain import Chain
 from luthier.model.measure import ROWS, sample
@@ -173,6 +176,11 @@ def _of_inner(block: nn.Module, place: str, module: str, depth: int) -> Iterator
             for index, copy in enumerate(block.chains()):
                 inside = f"{place}.copies[{index}]."
                 yield from _of_chain(copy, inside, f"{module}.copies.{index}", depth)
+        case EachChannel() | ReversibleNorm():
+            yield from _of_chain(block.layers, f"{place}.", f"{module}.layers", depth)
+        case Decompose():
+            yield from _of_chain(block.trend, f"{place}.", f"{module}.trend", depth)
+            yield from _of_chain(block.season, f"{place}.", f"{module}.season", depth)
         case Parallel():
             for index, branch in enumerate(block.chains()):
                 yield from _of_chain(branch, f"{place}.", f"{module}.branches.{index}", depth)

@@ -8,9 +8,12 @@ from html import escape
 from torch import nn
 
 from luthier.model.block import BlockSpec
+from luthier.model.blocks.decompose import Decompose
+from luthier.model.blocks.each_channel import EachChannel
 from luthier.model.blocks.parallel import Parallel, ParallelSpec
 from luthier.model.blocks.repeat import Repeat
 from luthier.model.blocks.residual import Pad, Residual, ResidualSpec
+from luthier.model.blocks.reversible_norm import ReversibleNorm
 from luthier.model.blocks.sublayer import Sublayer
 from luthier.model.blueprint import Network
 from luthier.model.chain import Chain, Step
@@ -39,6 +42,8 @@ _FAMILIES = {
     "moe": "dense",
     "recurrent": "recurrent",
     "linear_recurrence": "recurrent",
+    "time_dense": "dense",
+    "patches": "conv",
 }
 """The colour of a kind; the others share one."""
 
@@ -150,6 +155,12 @@ def _figure(step: Step, block: nn.Module) -> Figure:
             return beside([_stacked(branch) for branch in block.chains()], spec.join)
         case Repeat(), _:
             return _repeat(block)
+        case Decompose(), _:
+            return beside([_stacked(block.trend), _stacked(block.season)], "add")
+        case EachChannel(), _:
+            return repeated(_stacked(block.layers), f"each of {step.reads.width}")
+        case ReversibleNorm(), _:
+            return around(_stacked(block.layers), "level", "")
     family = _FAMILIES.get(step.spec.kind, "other")
     drawn = box(title(step.spec), details(step.spec), _parameters(block), step.gives, family)
     return around(drawn, "", "") if isinstance(block, Sublayer) and block.residual else drawn

@@ -43,6 +43,22 @@ class Timing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShownForecast:
+    """A window of a series, what was said of the steps behind it, and what they were."""
+
+    title: str
+    """The column, and when the forecast begins."""
+    read: np.ndarray
+    """`(L,)`, the last steps that were read."""
+    truth: np.ndarray
+    """`(H,)`; NaN where nothing was measured."""
+    said: np.ndarray
+    """`(H, Q)`, rising; one value, or quantiles."""
+    levels: tuple[float, ...] = ()
+    """Of the quantiles."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportData:
     """One run, whole. Nothing of it needs to be escaped or shortened."""
 
@@ -79,6 +95,8 @@ class ReportData:
     """What an adapter let move, as `Moves.to_json` gives it; none where every weight moved."""
     conversations: tuple[ShownConversation, ...] = ()
     """Some of what was trained on, where that was conversations."""
+    forecasts: tuple[ShownForecast, ...] = ()
+    """Some forecasts with what came, where series were forecast."""
     commands: tuple[str, ...] = ()
     """What to type to get this run again."""
     notes: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from luthier.metrics.interval import Metric
 from luthier.reports.amounts import decimals_of, number, percent
 
+_NAIVE = re.compile(r"(repeat_last|seasonal_naive)_(\w+)")
 _TOP = re.compile(r"top_(\d+)_accuracy")
 
 
@@ -128,6 +129,20 @@ _KNOWN = {
     "rouge_1": Quantity(title="ROUGE-1", meaning="words in common with the right texts"),
     "rouge_2": Quantity(title="ROUGE-2", meaning="pairs of words in common"),
     "rouge_l": Quantity(title="ROUGE-L", meaning="words in common in the same order"),
+    "mse": Quantity(title="MSE", meaning="the squared error, on the scale that was learned"),
+    "mae": Quantity(title="MAE", meaning="the absolute error, on the scale that was learned"),
+    "mae_in_units": Quantity(title="MAE in units", meaning="the absolute error, as in the table"),
+    "mase": Quantity(
+        title="MASE", meaning="the error by that of a naive forecast in training; 1 is as good"
+    ),
+    "crps": Quantity(
+        title="CRPS", meaning="the error of all quantiles; of a single value it is the MAE"
+    ),
+    "coverage": Quantity(
+        title="Coverage",
+        is_share=True,
+        meaning="how many values lie between the outermost quantiles",
+    ),
     "loss": Quantity(title="Loss", meaning="what training makes small"),
     "learning_rate": Quantity(title="Learning rate", is_schedule=True),
 }
@@ -146,5 +161,8 @@ def quantity(name: str) -> Quantity:
             is_share=True,
             meaning=f"how often the right answer is among the {found[1]} likeliest",
         )
+    if found := _NAIVE.fullmatch(name):
+        inner, naive = quantity(found[2]), found[1].replace("_", " ")
+        return Quantity(title=f"{inner.title}, {naive}", meaning="of a forecast without a network")
     title = name.replace("_", " ").strip()
     return _KNOWN.get(name) or Quantity(title=title[:1].upper() + title[1:])

@@ -6,6 +6,7 @@ from luthier.reports.adaptation import adapter_section
 from luthier.reports.conversations import conversations_section
 from luthier.reports.course import course_section
 from luthier.reports.data import ReportData
+from luthier.reports.forecasts import forecasts_section
 from luthier.reports.markup import Markup, tag
 from luthier.reports.origin import network_section, origin_section, recipe_section
 from luthier.reports.page import document
@@ -22,6 +23,7 @@ def run_report(data: ReportData) -> str:
     sections = [
         course_section(data),
         *result_sections(data),
+        forecasts_section(data.forecasts),
         conversations_section(data.conversations),
         adapter_section(data),
         network_section(data),

@@ -65,7 +65,7 @@ def assemble(recipe: Recipe, prepared: Prepared, module: nn.Module | None = None
             raise InputError("model: the recipe has one, and network gives another; leave one out")
         blueprint = Blueprint(reads=reads, model=None)
         network = Network.of(module, reads)
-    elif recipe.model is None:
+    elif recipe.network is None:
         raise InputError("model: is missing; give layers, or in Python luthier.train(…, network=…)")
     else:
         blueprint, network = _designed(recipe, reads, target)
@@ -96,8 +96,8 @@ def _designed(recipe: Recipe, reads: Signal, target: Target) -> tuple[Blueprint,
         ShapeError: If a block cannot read what comes before it.
         InputError: If the task wants an encoder and there is none, or the other way round.
     """
-    assert recipe.model is not None
-    layers, kind = recipe.model.design(recipe.aim), recipe.task.kind
+    assert recipe.network is not None
+    layers, kind = recipe.network.design(recipe.aim), recipe.task.kind
     if isinstance(layers, EncoderDecoderSpec) != isinstance(target, Written):
         wanted, got = "layers", "an encoder and a decoder"
         if isinstance(target, Written):

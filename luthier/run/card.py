@@ -20,6 +20,7 @@ PIPELINES = {
     ("preference", "tokens"): "text-generation",
     ("reward", "tokens"): "text-classification",
     ("seq2seq", "tokens"): "text2text-generation",
+    ("forecast", "sequence"): "time-series-forecasting",
 }
 """The Hub's names of tasks, by the task and by what it reads."""
 _GIVEN = {
@@ -28,6 +29,7 @@ _GIVEN = {
     "image-classification": "picture.png",
     "fill-mask": "some [MASK] text",
     "question-answering": "questions.jsonl",
+    "time-series-forecasting": "recent.csv",
 }
 """What a user may give, where that is no plain text."""
 

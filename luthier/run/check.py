@@ -16,6 +16,8 @@ from luthier.data.pairs.pair_doctor import inspect_pairs
 from luthier.data.pairs.prepare_pairs import PreparedPairs
 from luthier.data.prepare_pictures import PreparedPictures
 from luthier.data.prepared import Prepared
+from luthier.data.series.prepare_series import PreparedSeries
+from luthier.data.series.series_doctor import inspect_series
 from luthier.data.sound.prepare_sounds import PreparedSounds
 from luthier.data.sound.sound_doctor import inspect_sounds
 from luthier.data.target import Tags, names_of
@@ -131,5 +133,7 @@ def _findings(prepared: Prepared) -> list[Finding]:
         return inspect_preferences(prepared)
     if isinstance(prepared, PreparedSounds):
         return inspect_sounds(prepared)
+    if isinstance(prepared, PreparedSeries):
+        return inspect_series(prepared)
     assert isinstance(prepared, PreparedPictures)
     return inspect(prepared)

@@ -117,7 +117,7 @@ def design_recipe(recipe: Recipe) -> Design:
         network=assembly.network,
         layers=layers,
         family=model if isinstance(model, FamilySpec) else None,
-        decisions=model.decide(recipe.aim),
+        decisions=() if recipe.network is None else recipe.network.decide(recipe.aim),
         moves=None if recipe.adapter is None else with_adapter(assembly.network, recipe, start),
     )
 

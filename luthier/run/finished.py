@@ -12,6 +12,7 @@ from torch import nn
 
 from luthier.data.decoding import Progress
 from luthier.data.pairs.pair_inputs import PairInputs
+from luthier.data.series.series_inputs import SeriesInputs
 from luthier.data.sound.sound_inputs import SoundInputs
 from luthier.data.target import Documents, Target
 from luthier.data.text.labelled.inputs import TextInputs
@@ -127,6 +128,8 @@ class Run:
                 return "text"
             case SoundInputs():
                 return "sound"
+            case SeriesInputs():
+                return "series"
         return "picture"
 
     def predict(

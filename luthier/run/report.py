@@ -28,6 +28,7 @@ from luthier.run.directory import RunDirectory, find_run
 from luthier.run.model_folder import read_network
 from luthier.run.named_file import must_be_writable, write_named
 from luthier.run.rows import choose_split, data_of
+from luthier.run.shown_forecasts import shown_forecasts
 from luthier.spec import plain
 
 ALWAYS_SHOWN = ("margin",)
@@ -115,6 +116,7 @@ def report_data(directory: RunDirectory, prepared: Prepared | None = None) -> Re
         texts=_texts(prepared, examples, ids),
         adapter=facts.get("adapter"),
         conversations=_conversations(prepared),
+        forecasts=shown_forecasts(prepared, examples, evaluation),
         commands=(f"luthier train {directory.resolved} --out runs/again",),
         notes=tuple(facts["notes"]),
     )

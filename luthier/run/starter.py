@@ -15,6 +15,7 @@ from luthier.data.prepare import prepare
 from luthier.data.prepare_pictures import PreparedPictures
 from luthier.data.readers.digits import DigitsSpec
 from luthier.data.recognise import recognise
+from luthier.data.series.prepare_series import PreparedSeries
 from luthier.data.sound.features import LogMelSpec
 from luthier.data.sound.prepare_sounds import PreparedSounds, usual_rate
 from luthier.data.sound.sounds import SoundsSpec
@@ -27,6 +28,7 @@ from luthier.run.starter_chat import for_conversations
 from luthier.run.starter_documents import for_documents
 from luthier.run.starter_pictures import for_pictures
 from luthier.run.starter_questions import for_questions
+from luthier.run.starter_series import for_series
 from luthier.run.starter_sounds import bins_for, for_sounds
 from luthier.run.starter_texts import for_texts
 from luthier.spec import plain
@@ -53,6 +55,8 @@ TASKS: dict[str, dict[str, Any]] = {
     "language": LANGUAGE,
     "preference": {"kind": "preference", "loss": "dpo"},
     "reward": {"kind": "reward"},
+    "forecast": {"kind": "forecast", "horizon": 24},
+    "time-series-forecasting": {"kind": "forecast", "horizon": 24},
     "text-generation": LANGUAGE,
     "fill-mask": {"kind": "language", "objective": "masked", "whole_words": True},
 }
@@ -101,6 +105,8 @@ def starter_recipe(task: str, data: str) -> tuple[str, str]:
             body = for_documents(prepared, masked=not purpose.ahead)
         case PreparedSounds():
             body = for_sounds(prepared)
+        case PreparedSeries():
+            body = for_series(prepared)
         case PreparedPictures():
             body = for_pictures(prepared)
         case _:

@@ -9,6 +9,7 @@ from pydantic import Field
 from luthier.tasks.classify import ClassifySpec
 from luthier.tasks.classify_and_tag import ClassifyAndTagSpec
 from luthier.tasks.extract import ExtractSpec
+from luthier.tasks.forecast import ForecastSpec
 from luthier.tasks.language import LanguageSpec
 from luthier.tasks.preference import PreferenceSpec
 from luthier.tasks.reward import RewardSpec
@@ -20,6 +21,7 @@ TaskSpec = Annotated[
     ClassifyAndTagSpec
     | ClassifySpec
     | ExtractSpec
+    | ForecastSpec
     | LanguageSpec
     | PreferenceSpec
     | RewardSpec

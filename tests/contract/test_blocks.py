@@ -38,6 +38,7 @@ CONV = {"kind": "conv", "channels": 4, "kernel": 3, "padding": "same", "norm": "
 DENSE = {"kind": "dense", "width": 4}
 ATTENTION = {"kind": "attention", "heads": 2, "kv_heads": 1, "position": "rotary"}
 MLP = {"kind": "mlp", "gated": True}
+TIME_DENSE = {"kind": "time_dense", "steps": 5}
 
 TINY_BERT = {
     "model_type": "bert",
@@ -132,6 +133,11 @@ EXAMPLES: dict[str, list[tuple[dict[str, Any], tuple[Signal, ...]]]] = {
         ),
     ],
     "crf": [({}, (SEQUENCE,))],
+    "decompose": [
+        ({"window": 3}, (SEQUENCE,)),
+        ({"window": 4, "trend": [DENSE], "season": [DENSE]}, (SEQUENCE,)),
+        ({"trend": [TIME_DENSE], "season": [TIME_DENSE]}, (SEQUENCE,)),
+    ],
     "dense": [
         ({"width": 5}, (SEQUENCE, VECTOR)),
         ({"width": 5, "norm": "batch", "activation": "tanh"}, (SEQUENCE, VECTOR)),
@@ -139,6 +145,10 @@ EXAMPLES: dict[str, list[tuple[dict[str, Any], tuple[Signal, ...]]]] = {
     ],
     "drop_path": [({"rate": 0.5}, EVERY)],
     "dropout": [({"rate": 0.5}, EVERY)],
+    "each_channel": [
+        ({"layers": [DENSE]}, (SEQUENCE,)),
+        ({"layers": [{"kind": "flatten"}, DENSE]}, (SEQUENCE,)),
+    ],
     "flatten": [({}, WIDE)],
     "gated_conv": [
         ({"kernel": 3}, (SEQUENCE,)),
@@ -177,6 +187,10 @@ EXAMPLES: dict[str, list[tuple[dict[str, Any], tuple[Signal, ...]]]] = {
         ({"branches": [[DENSE], [DENSE, DENSE]]}, (SEQUENCE, VECTOR)),
         ({"branches": [[ATTENTION], [MLP]], "join": "add"}, (SEQUENCE,)),
     ],
+    "patches": [
+        ({"size": 4, "stride": 2, "width": 6}, (SEQUENCE,)),
+        ({"size": 3, "stride": 3, "width": 6, "position": "none", "last": "drop"}, (SEQUENCE,)),
+    ],
     "recurrent": [
         ({"width": 5}, (SEQUENCE,)),
         ({"width": 5, "gives": "last", "bidirectional": True, "depth": 2}, (SEQUENCE,)),
@@ -199,6 +213,11 @@ EXAMPLES: dict[str, list[tuple[dict[str, Any], tuple[Signal, ...]]]] = {
         ({"layers": [{**DENSE, "width": 15}], "shortcut": "pad"}, (SEQUENCE, VECTOR)),
         ({"layers": [{**ATTENTION, "residual": False}], "drop_path": 0.1}, (SEQUENCE,)),
     ],
+    "reversible_norm": [
+        ({"layers": [DENSE]}, (SEQUENCE,)),
+        ({"layers": [{**DENSE, "width": 8}, TIME_DENSE], "epsilon": 1e-3}, (SEQUENCE,)),
+        ({"layers": [DENSE], "centre": "last", "scale": False, "learned": False}, (SEQUENCE,)),
+    ],
     "rms_norm": [({}, EVERY)],
     "subsample": [
         ({"channels": [3]}, (SEQUENCE,)),
@@ -214,6 +233,15 @@ EXAMPLES: dict[str, list[tuple[dict[str, Any], tuple[Signal, ...]]]] = {
             },
             (SEQUENCE,),
         ),
+    ],
+    "steps": [
+        ({"count": 11}, (SEQUENCE,)),
+        ({"count": 4}, (VECTOR,)),
+        ({"count": 1}, (SEQUENCE, VECTOR)),
+    ],
+    "time_dense": [
+        ({"steps": 5}, (SEQUENCE,)),
+        ({"steps": 11, "bias": False}, (SEQUENCE,)),
     ],
     "tokens": [
         ({"width": 6}, (TOKENS,)),
@@ -564,7 +592,19 @@ def test_channels_last_in_memory_is_the_same(data: dict[str, Any], reads: Signal
     torch.testing.assert_close(y, chain(x), rtol=1e-12, atol=1e-12)
 
 
-REFUSES_TEXTS = {"adaptive_pool", "average_pool", "flatten", "group_norm", "max_pool"}
+REFUSES_TEXTS = {
+    "adaptive_pool",
+    "average_pool",
+    "decompose",
+    "each_channel",
+    "flatten",
+    "group_norm",
+    "max_pool",
+    "patches",
+    "reversible_norm",
+    "steps",
+    "time_dense",
+}
 """Kinds that read whole rows alone. Others refuse texts only where they change their positions, or
 hold a group norm."""
 

@@ -12,8 +12,10 @@ from luthier.model.blocks.conv import ConvSpec
 from luthier.model.blocks.conv_transpose import ConvTransposeSpec
 from luthier.model.blocks.crf import CrfSpec
 from luthier.model.blocks.cross_attention import CrossAttentionSpec
+from luthier.model.blocks.decompose import DecomposeSpec
 from luthier.model.blocks.dense import DenseSpec
 from luthier.model.blocks.dropout import DropoutSpec, DropPathSpec
+from luthier.model.blocks.each_channel import EachChannelSpec
 from luthier.model.blocks.flatten import FlattenSpec
 from luthier.model.blocks.gated_conv import GatedConvSpec
 from luthier.model.blocks.linear_recurrence import LinearRecurrenceSpec
@@ -21,6 +23,7 @@ from luthier.model.blocks.mlp import MlpSpec
 from luthier.model.blocks.moe import MoeSpec
 from luthier.model.blocks.norm import BatchNormSpec, GroupNormSpec, LayerNormSpec, RmsNormSpec
 from luthier.model.blocks.parallel import ParallelSpec
+from luthier.model.blocks.patches import PatchesSpec
 from luthier.model.blocks.pool import (
     AdaptivePoolSpec,
     AveragePoolSpec,
@@ -30,7 +33,10 @@ from luthier.model.blocks.pool import (
 from luthier.model.blocks.recurrent import RecurrentSpec
 from luthier.model.blocks.repeat import RepeatSpec
 from luthier.model.blocks.residual import ResidualSpec
+from luthier.model.blocks.reversible_norm import ReversibleNormSpec
+from luthier.model.blocks.steps import StepsSpec
 from luthier.model.blocks.subsample import SubsampleSpec
+from luthier.model.blocks.time_dense import TimeDenseSpec
 from luthier.model.blocks.tokens import TokensSpec
 from luthier.model.blocks.transformers import TransformersSpec
 from luthier.model.blocks.unembed import UnembedSpec
@@ -46,9 +52,11 @@ Block = Annotated[
     | ConvTransposeSpec
     | CrfSpec
     | CrossAttentionSpec
+    | DecomposeSpec
     | DenseSpec
     | DropPathSpec
     | DropoutSpec
+    | EachChannelSpec
     | FlattenSpec
     | GatedConvSpec
     | GlobalPoolSpec
@@ -59,11 +67,15 @@ Block = Annotated[
     | MlpSpec
     | MoeSpec
     | ParallelSpec
+    | PatchesSpec
     | RecurrentSpec
     | RepeatSpec
     | ResidualSpec
+    | ReversibleNormSpec
     | RmsNormSpec
     | SubsampleSpec
+    | StepsSpec
+    | TimeDenseSpec
     | TokensSpec
     | TransformersSpec
     | UnembedSpec
@@ -73,5 +85,12 @@ Block = Annotated[
 """Any block: what `model.layers` is a list of."""
 
 # Blocks that hold blocks: their files cannot name the union that they are part of.
-for _spec in (ParallelSpec, RepeatSpec, ResidualSpec):
+for _spec in (
+    DecomposeSpec,
+    EachChannelSpec,
+    ParallelSpec,
+    RepeatSpec,
+    ResidualSpec,
+    ReversibleNormSpec,
+):
     _spec.model_rebuild()

@@ -12,6 +12,7 @@ from luthier.model.encoder_decoder import EncoderDecoderSpec
 from luthier.model.families.bert import BertSpec
 from luthier.model.families.conformer import ConformerSpec
 from luthier.model.families.crnn import CrnnSpec
+from luthier.model.families.dlinear import DlinearSpec
 from luthier.model.families.family import FamilySpec
 from luthier.model.families.gemma import GemmaSpec
 from luthier.model.families.gpt2 import Gpt2Spec
@@ -20,8 +21,11 @@ from luthier.model.families.llama import LlamaSpec
 from luthier.model.families.lstm import LstmSpec
 from luthier.model.families.mistral import MistralSpec
 from luthier.model.families.modernbert import ModernBertSpec
+from luthier.model.families.nlinear import NlinearSpec
+from luthier.model.families.patchtst import PatchtstSpec
 from luthier.model.families.qwen import QwenSpec
 from luthier.model.families.roberta import RobertaSpec
+from luthier.model.families.tcn import TcnSpec
 from luthier.model.families.text_cnn import TextCnnSpec
 from luthier.model.families.transformer import TransformerSpec
 
@@ -29,6 +33,7 @@ Family = Annotated[
     BertSpec
     | ConformerSpec
     | CrnnSpec
+    | DlinearSpec
     | GemmaSpec
     | Gpt2Spec
     | GruSpec
@@ -36,8 +41,11 @@ Family = Annotated[
     | LstmSpec
     | MistralSpec
     | ModernBertSpec
+    | NlinearSpec
+    | PatchtstSpec
     | QwenSpec
     | RobertaSpec
+    | TcnSpec
     | TextCnnSpec
     | TransformerSpec,
     Field(discriminator="kind"),

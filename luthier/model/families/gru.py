@@ -14,7 +14,8 @@ from luthier.spec import Auto
 
 
 class GruSpec(FamilySpec):
-    """A GRU (Cho et al. 2014, 1406.1078) over the vectors of tokens.
+    """A GRU (Cho et al. 2014, 1406.1078) over the vectors of tokens, or over the
+    values of series.
 
     For `language` it reads forwards, and writes texts; for `classify` and `tag` both ways.
     """

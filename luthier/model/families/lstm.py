@@ -27,10 +27,11 @@ def _zaremba(name: str, width: int, rate: float, parameters: int, counted: str) 
 
 
 class LstmSpec(FamilySpec):
-    """An LSTM over the vectors of tokens.
+    """An LSTM over the vectors of tokens, or over the values of series.
 
-    For `language` it reads forwards, and writes texts; for `classify` and `tag` both ways. Torch's
-    LSTM has two biases a gate where the published ones have one: 4 widths a layer more.
+    For `language` it reads forwards, and writes texts; for `classify` and `tag` both ways; for
+    `forecast` a forecast is made from the state behind the last step. Torch's LSTM has two biases
+    a gate where the published ones have one: 4 widths a layer more.
     """
 
     SIZES: ClassVar[Mapping[str, Published]] = {

@@ -1,4 +1,4 @@
-"""What LSTM and GRU networks have in common: a text is read position by position, into a state."""
+"""What LSTM and GRU networks have in common: a text, or a series, is read into a state."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ RECURRENT_RULES = (
     Rule("width", lambda _: WIDTH, "enough for some ten thousand texts"),
     Rule(
         "dropout",
-        lambda s: 0.2 if s["aim"] in SCORES_TOKENS else 0.5,
-        "0.5 where texts with labels are read many times, 0.2 for a language",
+        lambda s: 0.2 if s["aim"] in (*SCORES_TOKENS, "forecast") else 0.5,
+        "0.5 where texts with labels are read many times, 0.2 for a language or a series",
     ),
     Rule(
         "bidirectional",
-        lambda s: s["aim"] != "next_token",
-        "both ways, unless it shall write texts",
+        lambda s: s["aim"] not in ("next_token", "forecast"),
+        "both ways, unless it shall write texts or forecast",
     ),
     Rule("tied", lambda s: not s["bidirectional"], "where it gives as much as it reads"),
 )
@@ -45,6 +45,9 @@ def recurrent_page(cell: Literal["lstm", "gru"], s: Values) -> dict[str, Any]:
         "bidirectional": s["bidirectional"],
         "dropout": s["dropout"] if s["depth"] > 1 else 0.0,
     }
+    if s["aim"] == "forecast":
+        layers = [block(RecurrentSpec, {**network, "gives": "last"})]
+        return {"layers": layers, "neck": dropout(s)}
     pool = [{"kind": "global_pool", "reduce": "max"}] if s["aim"] == "labels" else []
     scores = {"tied": True, "bias": True} if s["tied"] else {"bias": True}
     return {

@@ -24,12 +24,14 @@ from luthier.spec import parse, plain
 from luthier.yaml_source import read_yaml, write_yaml
 
 AIMS: tuple[Aim, ...] = tuple(
-    aim for aim in get_args(Aim) if aim not in ("transcripts", "pairs")
+    aim for aim in get_args(Aim) if aim not in ("transcripts", "pairs", "forecast")
 )
 EVERY = families()
 FAMILIES = {kind: cls for kind, cls in EVERY.items() if cls.READS is None}
-"""Those that read texts."""
-OF_SOUND = {kind: cls for kind, cls in EVERY.items() if cls.READS is not None}
+"""Those that read texts; for those that read series see test_forecasters.py."""
+OF_SOUND = {
+    kind: cls for kind, cls in EVERY.items() if cls.READS is not None and cls.SHOWN != "forecast"
+}
 READS_WHOLE = ("bert", "modernbert", "roberta")
 """Encoders: not for next_token."""
 ROTARY = ("gemma", "llama", "mistral", "modernbert", "qwen")
@@ -83,6 +85,7 @@ def test_it_gives_what_the_aim_wants(kind: str, aim: Aim) -> None:
         "labels": Signal.of((3,)),
         "tags": Signal.of((CONTEXT, 3)),
         "labels_and_tags": Signal.of((CONTEXT, 3)),
+        "answers": Signal.of((CONTEXT, 3)),
     }
     assert built.gives == shapes.get(aim, Signal.of((CONTEXT, VOCAB)))
     before, after = outputs(built)
@@ -209,7 +212,10 @@ BASE: dict[str, Any] = {"name": "x", "task": {"kind": "classify"}, "data": {"kin
     ("model", "message"),
     [
         ({"kind": "lama", "depth": 3}, 'model: unknown kind "lama"; did you mean "llama"?'),
-        ({"kind": "zzz"}, 'model: unknown kind "zzz"; valid: bert, gemma, gpt2, gru, llama'),
+        (
+            {"kind": "zzz"},
+            'model: unknown kind "zzz"; valid: bert, dlinear, gemma, gpt2, gru',
+        ),
         ({"kind": "llama", "dept": 3}, 'model.dept: unknown setting "dept"; did you mean "depth"?'),
         ({"kind": "llama", "tide": True, "depth": 1}, 'setting "tide"; did you mean "tied"?'),
         ({"kind": "gpt2"}, "model: got no size or depth or width; give one, such as depth: 4"),
