@@ -49,7 +49,9 @@ def sliding_window(row: QuestionRow, length: int) -> str:
     worth = [math.log(1 + 1 / counts[word]) if word in asked else 0.0 for word in words]
     size = min(len(units), len(UNIT.findall(row.question)) + length)
     starts = range(len(units) - size + 1)
-    best = max(starts, key=lambda start: _worth(words, worth, start, start + size))
+    values = [_worth(words, worth, start, start + size) for start in starts]
+    equal = [start for start, value in zip(starts, values, strict=True) if value == max(values)]
+    best = equal[len(equal) // 2]
     inside = range(best, best + max(1, size - length + 1))
     there = [place for place in range(best, best + size) if worth[place]]
     middle = statistics.mean(there) if there else best + size / 2

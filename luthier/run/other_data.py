@@ -14,7 +14,7 @@ from luthier.run.source import Source
 from luthier.run.start import start_from
 from luthier.spec import plain
 
-OF_THE_MODEL = ("tokenizer", "first", "template")
+OF_THE_MODEL = ("tokenizer", "first", "matches", "template")
 """Settings of data that are the model's own, whatever another recipe says."""
 
 

@@ -96,6 +96,11 @@ class Start:
             assert isinstance(self.model.inputs, TextInputs), "a network that reads tokens"
             framed = self.model.inputs.form.framed
             made.append(Decision(place="data.first", value=framed, reason=_framing(framed)))
+        if isinstance(recipe.data, QuestionsSpec) and recipe.data.matches == "auto":
+            assert isinstance(self.model.inputs, TextInputs), "a network that reads tokens"
+            marked = self.model.inputs.form.matches
+            reason = f"start learned {'with' if marked else 'without'} marked tokens"
+            made.append(Decision(place="data.matches", value=marked, reason=reason))
         made += self._template(recipe)
         if (block := wrapper(recipe)) is not None and block.config == "auto":
             own = next(iter(self._layers()))

@@ -200,3 +200,18 @@ def test_other_data_for_answers(tmp_path: Path) -> None:
     given = {"name": "x", "task": {"kind": "extract"}, "data": {"kind": "digits"}}
     with pytest.raises(InputError, match="where a context answers a question"):
         luthier.train(Recipe.of(given), out=tmp_path / "run")
+
+
+def test_marked_matches_go_along(data: Path, tmp_path: Path) -> None:
+    """To other data that is measured on, and to a run that starts from it."""
+    marked = recipe(data, "data.matches=true", "model.layers[0].types=3", "training.epochs=1")
+    run = luthier.train(marked, out=tmp_path / "run")
+    plain = recipe(data, "data.split.test=0", "data.split.validation=0", "training.epochs=1")
+    _, own = run.evaluate("train")
+    _, found = run.evaluate("train", on=recipe(data))
+    assert found.metrics == own.metrics
+    going = plain.with_values({"start": str(tmp_path / "run"), "model": None})
+    going = going.with_values({"training.keep_best": False})
+    luthier.train(going, out=tmp_path / "going")
+    decided = RunDirectory(tmp_path / "going").read_resolved().data
+    assert decided.matches is True  # type: ignore[union-attr]

@@ -151,7 +151,6 @@ def question(number: int, form: TextForm = FORM, *, known: bool = True) -> Quest
         rows=[QuestionRow(f"question {number}", f"which {number}?", text, found)],
         questions=[generator.integers(3, VOCAB, 2).astype(np.int32)],
         contexts=[Spelled(tokens, places, places + 1)],
-        context_bytes=length,
     )
     one = asked(encoded, 0, Special(first=2, separator=1), form, known=known)
     return QuestionSamples(asked=[one], ids=torch.tensor([number]))

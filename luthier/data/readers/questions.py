@@ -38,11 +38,11 @@ class QuestionsSpec(TextsSpec):
     overlap: int | Auto = Field(default="auto", union_mode="left_to_right")
     """Tokens that two windows of a long context have in common. A window holds the question, whole,
     and as much of the context as fits."""
-    matches: bool = False
+    matches: bool | Auto = "auto"
     """Whether tokens of the context that stand in the question too are of a kind of their own, 2,
     where those of a question are 0 and the others 1: `{kind: tokens, types: 3}` has a vector for
     each. It spares a network that begins with nothing to learn which tokens are equal; a pretrained
-    one knows, and has no vectors for it."""
+    one knows, and has no vectors for it. auto: as the start of the run had it, else no."""
     rules: Rules | Auto = "auto"
     """How answers are compared. squad: by words, without case, marks and articles; cmrc: Chinese,
     by characters, without marks; auto: what the script of the contexts asks for."""

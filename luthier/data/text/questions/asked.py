@@ -54,8 +54,6 @@ class Encoded:
     """The tokens of each question."""
     contexts: Sequence[Spelled]
     """Of each question, the tokens of its context; one object where contexts are equal."""
-    context_bytes: int
-    """Of all different contexts, in UTF-8."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -71,7 +69,6 @@ class Encoded:
             rows=[self.rows[row] for row in rows],
             questions=[self.questions[row] for row in rows],
             contexts=[self.contexts[row] for row in rows],
-            context_bytes=self.context_bytes,
         )
 
 
@@ -85,7 +82,6 @@ def encode_questions(rows: Sequence[QuestionRow], tokenizer: Tokenizer) -> Encod
         rows=rows,
         questions=[found.tokens for found in tokenizer.encode([row.question for row in rows])],
         contexts=[contexts[numbers[row.context]] for row in rows],
-        context_bytes=sum(len(text.encode()) for text in numbers),
     )
 
 

@@ -81,10 +81,9 @@ def prepare_questions(
         raise DataError(f"{found.recognised}: holds no questions that can be used")
     faults.settle()
     parts, split_decisions = _splits(spec, found)
-    framed, first = _framed(spec, purpose)
+    form, formed = _form(spec, purpose)
     tokenizer, tokens = _tokenizer(spec, parts["train"], purpose, progress)
     encoded = {split: encode_questions(rows, tokenizer) for split, rows in parts.items()}
-    form = TextForm(context=1, framed=framed, pairs=True, overlap=0, matches=spec.matches)
     form, windows = _windows(spec, form, encoded["train"], purpose.most_tokens)
     encoded = _usable(encoded, form, faults)
     special = asked.Special.of(tokenizer, form)
@@ -107,7 +106,7 @@ def prepare_questions(
         target=_target(encoded, rules),
         signal=examples["train"].signal,
         inputs=TextInputs(tokenizer, form),
-        decisions=(*found.decisions, *split_decisions, *tokens, *first, *windows, *compared),
+        decisions=(*found.decisions, *split_decisions, *tokens, *formed, *windows, *compared),
         fingerprint=_fingerprint(encoded, tokenizer, form, rules),
         recognised=_recognised(found),
         skipped=tuple(faults.found),
@@ -163,12 +162,20 @@ def _groups(rows: Sequence[QuestionRow]) -> NDArray[np.void]:
     return np.frombuffer(b"".join(digests), dtype=np.dtype((np.void, DIGEST_BYTES)))
 
 
-def _framed(spec: QuestionsSpec, purpose: Purpose) -> tuple[bool, list[Decision]]:
-    if spec.first != "auto":
-        return spec.first, []
-    framed = "first" in purpose.specials
-    reason = "its first token says that a window has no answer"
-    return framed, [Decision(place="data.first", value=framed, reason=reason)]
+def _form(spec: QuestionsSpec, purpose: Purpose) -> tuple[TextForm, list[Decision]]:
+    """What stands around questions and contexts, before the length of windows is known."""
+    decisions = []
+    framed, matches = spec.first, spec.matches
+    if framed == "auto":
+        framed = "first" in purpose.specials
+        reason = "its first token says that a window has no answer"
+        decisions.append(Decision(place="data.first", value=framed, reason=reason))
+    if matches == "auto":
+        matches = False
+        reason = "for networks that begin with nothing, where they are asked for"
+        decisions.append(Decision(place="data.matches", value=matches, reason=reason))
+    form = TextForm(context=1, framed=framed, pairs=True, overlap=0, matches=matches)
+    return form, decisions
 
 
 def _tokenizer(
