@@ -21,6 +21,7 @@ from luthier.data.readers.sound_folder import SoundFolderSpec
 from luthier.data.readers.table import ImageTableSpec, table_in
 from luthier.data.series.series import SeriesSpec
 from luthier.data.sound.decoder import SUFFIXES as SOUND_SUFFIXES
+from luthier.data.sound.recognition import sound_table_at
 from luthier.data.sources import DataSpec
 from luthier.data.text.documents.document_recognition import documents_at
 from luthier.data.text.labelled.recognition import labelled_texts_at
@@ -35,6 +36,7 @@ _LOOKED_FOR = (
     f"({', '.join(ARCHIVE_SUFFIXES)}); tables with texts and labels, folders of classes with .txt "
     "files, words with tags (CoNLL), CLINC150, Snips; for a language, text (.txt), tables with a "
     "column of texts, or conversations (messages, prompt and completion, chosen and rejected, …); "
+    "to transcribe, tables with names of sounds and what is said; "
     "to extract answers, questions as SQuAD has them, or rows with question, context and answers; "
     "to forecast, a table with a row for each time"
 )
@@ -60,8 +62,10 @@ def recognise(path: Path, learns: Learned = "labels") -> DataSpec:
         found = conversations_at(place) or documents_at(place)
     elif learns == "answers":
         found = questions_at(place)
+    elif learns == "transcripts":
+        found = sound_table_at(place, learns)
     else:
-        found = labelled_texts_at(place)
+        found = sound_table_at(place, learns) or labelled_texts_at(place)
         if found is None:
             found = _folder(place) if place.is_dir() else _file(place)
     if found is None:

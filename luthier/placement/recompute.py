@@ -67,6 +67,7 @@ def _recomputing(part: Chain, plain: Forward) -> Any:
         y: Tensor
         y, told = checkpoint(run, x, use_reentrant=False, context_fn=lambda: _contexts(part))
         if stream is not None:
+            stream.layout = told.layout  # a block may have changed the positions
             stream.shared |= told.shared
             stream.handed_on |= told.handed_on
             for name, loss in told.losses.items():

@@ -6,12 +6,15 @@ from typing import Any
 
 from luthier.data.decoding import Progress
 from luthier.data.prepared import Prepared
+from luthier.data.sound.prepare_sounds import PreparedSounds
+from luthier.data.sound.sound_inputs import SoundInputs
+from luthier.data.sound.sounds import SoundsSpec
 from luthier.data.target import names_of
 from luthier.errors import InputError
 from luthier.recipe import Recipe
 from luthier.run.reading import read
 from luthier.run.source import Source
-from luthier.run.start import start_from
+from luthier.run.start import heard_with, start_from
 from luthier.spec import plain
 
 OF_THE_MODEL = ("tokenizer", "first", "matches", "template")
@@ -37,7 +40,12 @@ def other_data(source: Source, recipe: Recipe, progress: Progress | None = None)
     asked: dict[str, Any] = {"task": plain(task), "start": None, "model": None, "adapter": None}
     fields = type(recipe.data).model_fields
     asked |= {f"data.{name}": "auto" for name in OF_THE_MODEL if name in fields}
+    inputs = source.model.inputs
+    if isinstance(recipe.data, SoundsSpec) and isinstance(inputs, SoundInputs):
+        asked |= {f"data.{name}": value for name, value in heard_with(inputs).items()}
     prepared = read(recipe.with_values(asked), start, progress=progress).prepared
+    if isinstance(prepared, PreparedSounds) and isinstance(inputs, SoundInputs):
+        prepared = prepared.heard_by(inputs)
     wanted, got = names_of(target), names_of(prepared.target)
     if wanted != got:
         raise InputError(

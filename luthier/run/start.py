@@ -13,6 +13,9 @@ from luthier.adapters.new_rows import Span, grow
 from luthier.data.chat.chat import ChatSpec
 from luthier.data.images import ImagesSpec
 from luthier.data.readers.questions import QuestionsSpec
+from luthier.data.sound.sound_inputs import SoundInputs
+from luthier.data.sound.sounds import SoundsSpec
+from luthier.data.sources import DataSpec
 from luthier.data.text.labelled.inputs import TextInputs
 from luthier.data.text.labelled.labelled import LabelledSpec
 from luthier.errors import DataError, InputError, Problem, SpecError
@@ -30,6 +33,7 @@ from luthier.tasks import TaskSpec
 from luthier.tasks.extract import ExtractSpec
 from luthier.tasks.language import LanguageSpec
 from luthier.tasks.preference import PreferenceSpec
+from luthier.tasks.transcribe import TranscribeSpec
 
 LAYERS = ("layers.",)
 """What the names of the weights begin with that any task takes over."""
@@ -76,12 +80,14 @@ class Start:
         made = [Decision(place="start", value=path, reason=reason)]
         tokenizer = self.files / TOKENIZER
         given = plain(recipe.data)
-        if isinstance(recipe.data, ImagesSpec) != (self.model.blueprint.reads.form != "tokens"):
+        if _form(recipe.data) != self.model.blueprint.reads.form:
             raise InputError(
                 f"start: {self.path} reads {self.model.blueprint.reads}, which data of "
                 f"the kind {recipe.data.kind} is not; take another start, or other data"
             )
-        if tokenizer.exists():
+        made += self._heard(recipe)
+        writes = recipe.task.purpose().learns == "transcripts"
+        if tokenizer.exists() and (writes or not isinstance(recipe.data, SoundsSpec)):
             value = {"kind": "file", "path": os.path.abspath(tokenizer), **self._vocab(recipe)}
             if given.get("tokenizer", "auto") not in ("auto", value):
                 message = (
@@ -118,10 +124,27 @@ class Start:
             made.append(Decision(place="model", value=plain(model), reason=reason))
         return tuple(made)
 
+    def _heard(self, recipe: Recipe) -> list[Decision]:
+        """What it reads of sounds, which its weights belong to."""
+        inputs = self.model.inputs
+        if not isinstance(recipe.data, SoundsSpec) or not isinstance(inputs, SoundInputs):
+            return []
+        made = []
+        for name, value in heard_with(inputs).items():
+            own = getattr(inputs.form, {"sample_rate": "rate"}.get(name, name))
+            given = getattr(recipe.data, name)
+            if name in recipe.data.model_fields_set and given not in ("auto", own):
+                message = f"is other than {self.path} has it, whose weights belong to {value}; "
+                raise SpecError([Problem(place=f"data.{name}", message=message + "leave it out")])
+            made.append(Decision(place=f"data.{name}", value=value, reason="as start has it"))
+        return made
+
     def _vocab(self, recipe: Recipe) -> dict[str, Any]:
         """The tokens that its network has vectors for, where the tokenizer has fewer, and those
         that are new."""
         inputs, vocab = self.model.inputs, self.model.blueprint.reads.vocab
+        if isinstance(inputs, SoundInputs):
+            return {}
         assert isinstance(inputs, TextInputs), "a network that reads tokens"
         added: dict[str, Any] = {"added": list(recipe.new_tokens)} if recipe.new_tokens else {}
         size = inputs.tokenizer.own_size + len(recipe.new_tokens)
@@ -243,6 +266,13 @@ class Start:
             ours.copy_(given)
 
 
+def heard_with(inputs: SoundInputs) -> dict[str, Any]:
+    """Settings of the data that a network for sounds has learned with."""
+    form = inputs.form
+    features = form.features.model_dump(mode="json")
+    return {"sample_rate": form.rate, "features": features, "normalize": form.normalize}
+
+
 def start_of(recipe: Recipe) -> Start | None:
     """What the recipe starts from; none where it starts from nothing.
 
@@ -289,9 +319,19 @@ def _shown(tensor: torch.Tensor | None) -> str:
     return "nothing" if tensor is None else f"a tensor {tuple(tensor.shape)}"
 
 
+def _form(data: DataSpec) -> str:
+    """The form of the signal that data gives."""
+    match data:
+        case ImagesSpec():
+            return "image"
+        case SoundsSpec():
+            return "sequence"
+    return "tokens"
+
+
 def _objective(task: TaskSpec | None) -> str | None:
-    """What a head is learned for that goes on: what a language network predicts, or where answers
-    stand; none of other tasks."""
+    """What a head is learned for that goes on: what a language network predicts, where answers
+    stand, what is said; none of other tasks."""
     match task:
         case LanguageSpec():
             return task.objective
@@ -299,5 +339,7 @@ def _objective(task: TaskSpec | None) -> str | None:
             return "next_token"
         case ExtractSpec():
             return "answers"
+        case TranscribeSpec():
+            return "transcripts"
         case _:
             return None

@@ -12,13 +12,14 @@ LOW_RATE = 12_000
 
 
 def for_sounds(prepared: PreparedSounds) -> StarterBody:
-    """Sections for sounds with a class each: a CRNN."""
-    rows, names = len(prepared.train), names_of(prepared.target)
-    form = prepared.form
+    """Sections for sounds with a class each, or with what is said in them: a CRNN."""
+    rows, names, form = len(prepared.train), names_of(prepared.target), prepared.form
+    writes = prepared.train.said is not None
     what = f"{rows:,} training sounds at {form.rate:,} samples a second, the longest of "
-    what += f"{form.seconds:,.1f} seconds; {len(names)} classes: {some_names(names)}"
-    training = f"epochs: {between(60_000 // rows, 10, 60)}, "
-    training += f"batch_size: {32 if rows >= MANY_ROWS else 16}, clip_norm: 1.0"
+    what += f"{form.seconds:,.1f} seconds; "
+    what += "with what is said" if writes else f"{len(names)} classes: {some_names(names)}"
+    most = 8 if writes else 32 if rows >= MANY_ROWS else 16
+    training = f"epochs: {between(60_000 // rows, 10, 60)}, batch_size: {most}, clip_norm: 1.0"
     if prepared.validation is not None:
         training += ", keep_best: true"
     return StarterBody(
@@ -27,13 +28,7 @@ def for_sounds(prepared: PreparedSounds) -> StarterBody:
             "  augment:                      # random changes of the training sounds",
             "    - {kind: speed}",
             "    - {kind: spec_augment}",
-            "model:",
-            "  layers:                       # the head comes from the task and the data",
-            "    - {kind: subsample, channels: [16, 32, 32], width: 96}  # 1/8 of the frames",
-            "    - {kind: dropout, rate: 0.2}",
-            "    - {kind: recurrent, cell: gru, width: 64, bidirectional: true}",
-            "    - {kind: global_pool}",
-            "    - {kind: dropout, rate: 0.3}",
+            "model: {kind: crnn}             # luthier design crnn prints its layers",
             "optimizer: {kind: adamw, learning_rate: 2.0e-3, weight_decay: 0.05}",
             "schedule: {kind: one_cycle}",
             f"training: {{{training}, seed: 7}}",

@@ -14,7 +14,7 @@ from sound_files import folder_of_tones, tone, wav_bytes
 
 import luthier
 from luthier.cli.app import run as main
-from luthier.errors import InputError
+from luthier.errors import InputError, SpecError
 from luthier.recipe import Recipe
 from luthier.run.check import check_recipe
 from luthier.run.starter import starter_recipe
@@ -73,6 +73,10 @@ SPOKEN = SPOKEN.replace("kind: sound_folder", "kind: sound_table").replace(
 )
 
 
+def tuned_changes(start: Path) -> list[str]:
+    return ["model=null", f"start={start}", "data.augment=[]"]
+
+
 def table_of_words(root: Path) -> Path:
     """Tones in a row, each a word."""
     root.mkdir(parents=True)
@@ -105,6 +109,15 @@ def test_what_is_said_is_written(
     assert main(["evaluate", str(out)]) == 0
     assert "substitutions" in capsys.readouterr().out
     assert "What was heard wrong" in run.directory.report.read_text(encoding="utf-8")
+    again = Recipe.read(recipe, ["data.limit=20", "data.tokenizer={kind: characters}"])
+    _, evaluation = run.evaluate(on=again, split="train")
+    assert evaluation.metrics["word_error"].value < 0.3
+    tuned = Recipe.read(recipe, [*tuned_changes(out), "training.epochs=1"])
+    going_on = luthier.train(tuned, out=tmp_path / "tuned")
+    assert going_on.summary()["metrics"]["word_error"]["value"] < 0.3
+    other = [*tuned_changes(out), "data.features={kind: log_mel, bins: 30}"]
+    with pytest.raises(SpecError, match=r"is other than .* has it, whose weights belong to"):
+        luthier.train(Recipe.read(recipe, other), out=tmp_path / "other")
 
 
 def test_texts_that_do_not_fit_are_found_before_training(tmp_path: Path) -> None:
@@ -129,3 +142,12 @@ def test_a_starter_recipe_can_be_checked(folder: Path, tmp_path: Path) -> None:
     assert checked.splits == {"train": 32, "validation": 4, "test": 4}
     assert any("training sounds last" in found.message for found in checked.findings)
     json.dumps(checked.to_json())
+
+
+def test_a_starter_recipe_for_what_is_said(tmp_path: Path) -> None:
+    table = table_of_words(tmp_path / "words")
+    text, name = starter_recipe("transcribe", str(table))
+    (tmp_path / "r.yaml").write_text(text)
+    recipe = Recipe.read(tmp_path / "r.yaml")
+    assert (name, recipe.task.kind, recipe.data.kind) == ("said", "transcribe", "sound_table")
+    assert check_recipe(recipe).errors == 0

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from luthier.data.collection import Rows, Split
 from luthier.data.decoding import Progress
@@ -30,7 +29,6 @@ from luthier.data.sound.waves import Stretches, cached_frames, cached_waves, loo
 from luthier.data.split import make_splits
 from luthier.data.target import Labels, Transcripts
 from luthier.data.text.tokens.symbols import CharactersSpec
-from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.data.text.tokens.tokenizer_training import train_tokenizer
 from luthier.errors import DataError
 from luthier.spec import Decision, plain
@@ -50,6 +48,25 @@ class PreparedSounds(Prepared):
     test: SoundExamples | None
     target: Labels | Transcripts
     form: SoundForm
+
+    def heard_by(self, inputs: SoundInputs) -> PreparedSounds:
+        """The same sounds as a finished model hears and writes them.
+
+        Args:
+            inputs: Of the model, whose rate and features are those of the sounds.
+        """
+
+        def heard(examples: SoundExamples) -> SoundExamples:
+            return examples.heard_by(inputs.form, inputs.writer)
+
+        return replace(
+            self,
+            train=heard(self.train),
+            validation=None if self.validation is None else heard(self.validation),
+            test=None if self.test is None else heard(self.test),
+            form=inputs.form,
+            inputs=inputs,
+        )
 
 
 def prepare_sounds(
@@ -223,20 +240,15 @@ def _said(
         reason = "each letter is a token; give {kind: bpe, vocab: …} for pieces of words"
         decisions = (Decision(place="data.tokenizer", value=plain(wanted), reason=reason),)
     tokenizer = train_tokenizer(wanted, texts["train"], specials=[])
-    tokens = {name: _tokens(tokenizer, some) for name, some in texts.items()}
     language = None
     if purpose.language is not None:
-        counted = tokens["train"]
-        if purpose.language.path is not None:
-            counted = _tokens(tokenizer, _lines(purpose.language.path, spec))
-        language = Ngram.of(map(np.ndarray.tolist, counted), purpose.language.order, tokenizer.size)
+        path = purpose.language.path
+        counted = tokenizer.encode(texts["train"] if path is None else _lines(path, spec))
+        tokens = (piece.tokens.tolist() for piece in counted)
+        language = Ngram.of(tokens, purpose.language.order, tokenizer.size)
     writer = Writer(tokenizer=tokenizer, language=language, hop_seconds=form.features.hop_seconds)
-    said = {name: Said(texts=texts[name], tokens=tokens[name], writer=writer) for name in splits}
+    said = {name: Said.of(texts[name], writer) for name in splits}
     return said, writer, decisions
-
-
-def _tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> list[NDArray[np.int32]]:
-    return [piece.tokens.astype(np.int32) for piece in tokenizer.encode(list(texts))]
 
 
 def _lines(path: str, spec: SoundsSpec) -> list[str]:

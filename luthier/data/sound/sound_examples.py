@@ -63,6 +63,13 @@ class Said:
     tokens: Sequence[NDArray[np.int32]]
     writer: Writer
 
+    @classmethod
+    def of(cls, texts: Sequence[str], writer: Writer) -> Said:
+        """Texts, with the tokens that a writer makes of them."""
+        pieces = writer.tokenizer.encode(list(texts))
+        tokens = [piece.tokens.astype(np.int32) for piece in pieces]
+        return cls(texts=texts, tokens=tokens, writer=writer)
+
 
 class SoundExamples:
     """The rows of one split.
@@ -155,6 +162,21 @@ class SoundExamples:
             self.frames,
             self.form,
             self.said,
+        )
+
+    def heard_by(self, form: SoundForm, writer: Writer | None) -> SoundExamples:
+        """The same rows, unchanged, as another model hears and writes them.
+
+        Args:
+            form: Of the same rate and features.
+            writer: Makes tokens of what is said; none where it does not write.
+        """
+        assert (form.rate, form.features) == (self.form.rate, self.form.features)
+        said = None
+        if self.said is not None and writer is not None:
+            said = Said.of(self.said.texts, writer)
+        return SoundExamples(
+            self.split, self.rows, self.names, self.labels, self.waves, self.frames, form, said
         )
 
     def name(self, row: int) -> str:

@@ -50,7 +50,7 @@ class SoundInputs:
             read: Gives the content of a file by its name.
         """
         about = json.loads(bytes(read(ABOUT)))
-        writes, counted = about.pop("writes"), about.pop("counted")
+        writes, counted = about.pop("writes"), about.pop("counted", False)
         form = parse(SoundForm, about)
         if not writes:
             return cls(form)
