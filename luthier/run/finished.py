@@ -140,16 +140,18 @@ class Run:
         Args:
             inputs: Pictures: files, folders of files, bytes of files, PIL images, or arrays
                 `(H, W)` or `(H, W, C)` of uint8. Sounds: files, folders of files, bytes of files.
-                Texts: strings, or paths of files with one text a line.
+                Texts: strings, or paths of files with one text a line. Questions: pairs with their
+                contexts, strings with a tab between the two, or paths of files of them.
             top: How many of the likeliest answers to give for each.
             beams: Of a model that writes a text for each input, how many are written side by
                 side; none means as in its recipe.
 
         Returns:
             For each input `{"input", …}`. Of a classifier `label`, `probability` and `top`, a list
-            of both; with tags `tags` and `entities`; of a language model `token`, `probability`
-            and `top` for what comes next, or `masks`, a list of such answers; of what writes a
-            text for each input `output` and `top`.
+            of both; with tags `tags` and `entities`; of what extracts answers `text`, `start`,
+            `end`, `score` and `top`; of a language model `token`, `probability` and `top` for
+            what comes next, or `masks`, a list of such answers; of what writes a text for each
+            input `output` and `top`.
 
         Raises:
             DataError: If an input cannot be read; names it.
