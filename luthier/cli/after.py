@@ -96,8 +96,8 @@ def predict(
         list[str],
         typer.Argument(
             help="Pictures or sounds, or folders of them. Or texts, or files with one text a "
-            "line; - reads standard input. Or questions, each with a tab and its context. Or tables "
-            "of series, to be forecast behind their last rows.",
+            "line; - reads standard input. Or questions, each with a tab and its context. Or "
+            "tables of series, to be forecast behind their last rows.",
             metavar="INPUT...",
         ),
     ],

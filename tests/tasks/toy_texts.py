@@ -147,9 +147,12 @@ def question(number: int, form: TextForm = FORM, *, known: bool = True) -> Quest
     said = text[start : start + 1 + int(generator.integers(3))]
     found = () if number % 8 == 3 else (Answer(said, start),)
     places = np.arange(length)
+    asking = generator.integers(3, VOCAB, 2).astype(np.int32)
     encoded = Encoded(
         rows=[QuestionRow(f"question {number}", f"which {number}?", text, found)],
-        questions=[generator.integers(3, VOCAB, 2).astype(np.int32)],
+        questions=[
+            Spelled(generator.integers(3, VOCAB, 2).astype(np.int32), places[:2], places[:2])
+        ],
         contexts=[Spelled(tokens, places, places + 1)],
     )
     one = asked(encoded, 0, Special(first=2, separator=1), form, known=known)

@@ -50,8 +50,8 @@ class Encoded:
     """Questions as tokens, before windows are cut."""
 
     rows: Sequence[QuestionRow]
-    questions: Sequence[NDArray[np.int32]]
-    """The tokens of each question."""
+    questions: Sequence[Spelled]
+    """The tokens of each question, and where they stand in it."""
     contexts: Sequence[Spelled]
     """Of each question, the tokens of its context; one object where contexts are equal."""
 
@@ -60,7 +60,10 @@ class Encoded:
 
     def lengths(self, form: TextForm) -> NDArray[np.int64]:
         """Tokens of each with all of its context, and those around them."""
-        sizes = [len(q) + len(c.tokens) for q, c in zip(self.questions, self.contexts, strict=True)]
+        sizes = [
+            len(q.tokens) + len(c.tokens)
+            for q, c in zip(self.questions, self.contexts, strict=True)
+        ]
         return np.array(sizes, dtype=np.int64) + frame(form)
 
     def subset(self, rows: Sequence[int]) -> Encoded:
@@ -76,13 +79,17 @@ def encode_questions(rows: Sequence[QuestionRow], tokenizer: Tokenizer) -> Encod
     """The tokens of questions, and of each context once."""
     different = dict.fromkeys(row.context for row in rows)
     numbers = {context: number for number, context in enumerate(different)}
-    pieces = tokenizer.encode(list(numbers))
-    contexts = [spelled(found, text) for found, text in zip(pieces, numbers, strict=True)]
+    contexts = _spelled(list(numbers), tokenizer)
     return Encoded(
         rows=rows,
-        questions=[found.tokens for found in tokenizer.encode([row.question for row in rows])],
+        questions=_spelled([row.question for row in rows], tokenizer),
         contexts=[contexts[numbers[row.context]] for row in rows],
     )
+
+
+def _spelled(texts: Sequence[str], tokenizer: Tokenizer) -> list[Spelled]:
+    found = tokenizer.encode(texts)
+    return [spelled(pieces, text) for pieces, text in zip(found, texts, strict=True)]
 
 
 def frame(form: TextForm) -> int:
@@ -92,7 +99,7 @@ def frame(form: TextForm) -> int:
 
 def fault(encoded: Encoded, row: int, form: TextForm) -> str:
     """Why a question cannot be asked; empty if it can."""
-    question, context = len(encoded.questions[row]), len(encoded.contexts[row].tokens)
+    question, context = (len(part[row].tokens) for part in (encoded.questions, encoded.contexts))
     assert form.overlap is not None
     if not question or not context:
         return f"has a {'context' if question else 'question'} that gives no tokens"
@@ -161,7 +168,7 @@ def asked(encoded: Encoded, row: int, special: Special, form: TextForm, *, known
         form: The length of windows, and their overlap.
         known: Whether its answers are known.
     """
-    question, context = encoded.questions[row], encoded.contexts[row]
+    question, context = encoded.questions[row].tokens, encoded.contexts[row]
     assert form.overlap is not None
     room = form.context - frame(form) - len(question)
     tokens = len(context.tokens)
@@ -170,6 +177,7 @@ def asked(encoded: Encoded, row: int, special: Special, form: TextForm, *, known
     behind = [] if special.first is None else [special.separator]
     head = np.array([*before, *question, special.separator], dtype=np.int32)
     tail = np.array(behind, dtype=np.int32)
+    same = _matches(encoded, row) if form.matches else None
     texts, firsts = [], []
     places = np.empty(tokens, dtype=np.int64)
     total = 0
@@ -178,8 +186,8 @@ def asked(encoded: Encoded, row: int, special: Special, form: TextForm, *, known
         piece = context.tokens[window.start : window.stop]
         types = np.ones(len(head) + len(piece) + len(tail), dtype=np.int32)
         types[: len(head)] = 0
-        if form.matches:
-            types[len(head) : len(head) + len(piece)] += np.isin(piece, question)
+        if same is not None:
+            types[len(head) : len(head) + len(piece)] += same[window.start : window.stop]
         texts.append(Text(tokens=np.concatenate([head, piece, tail]), types=types))
         firsts.append(total)
         places[own:stop] = np.arange(own, stop) - window.start + total + len(head)
@@ -192,3 +200,15 @@ def asked(encoded: Encoded, row: int, special: Special, form: TextForm, *, known
         firsts=np.array(firsts, dtype=np.int64),
         spans=spans_of(encoded.rows[row], context) if known else None,
     )
+
+
+def _matches(encoded: Encoded, row: int) -> NDArray[np.bool_]:
+    """`(T,)`, whether the question has a token that reads the same, but for its case: so words
+    that the tokenizer does not know are told apart too."""
+    about = encoded.rows[row]
+    asked_for = set(_written(encoded.questions[row], about.question))
+    return np.array([part in asked_for for part in _written(encoded.contexts[row], about.context)])
+
+
+def _written(tokens: Spelled, text: str) -> list[str]:
+    return [text[a:b].casefold() for a, b in zip(tokens.starts, tokens.ends, strict=True)]

@@ -147,7 +147,7 @@ def _unknown(data: PreparedQuestions) -> Iterator[Finding]:
 
 def _sizes(data: PreparedQuestions) -> Finding:
     encoded = data.train.encoded
-    questions = np.array([len(question) for question in encoded.questions])
+    questions = np.array([len(question.tokens) for question in encoded.questions])
     contexts = np.array([len(context.tokens) for context in encoded.contexts])
     lengths = [len(a.text) for row in encoded.rows for a in row.answers]
     answers = f", answers {np.mean(lengths):.1f} characters" if lengths else ""

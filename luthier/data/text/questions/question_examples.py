@@ -54,7 +54,9 @@ class QuestionExamples:
     def windows(self) -> Rows:
         """`(N,)` windows of each question's context."""
         assert self.form.overlap is not None
-        rooms = [self.form.context - frame(self.form) - len(q) for q in self.encoded.questions]
+        rooms = [
+            self.form.context - frame(self.form) - len(q.tokens) for q in self.encoded.questions
+        ]
         return np.array(
             [
                 len(windows_of(len(context.tokens), room, min(self.form.overlap, room - 1)))

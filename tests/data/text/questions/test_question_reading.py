@@ -224,18 +224,19 @@ def test_rules_by_the_script(tmp_path: Path) -> None:
 
 
 def test_tokens_that_the_question_has_too(tmp_path: Path) -> None:
-    given = question(1, ("London", LONDON)) | {"question": "Where was Ada born?"}
+    given = question(1, ("London", LONDON)) | {"question": "Where was Ada Charles BORN?"}
     place = written(tmp_path / "train.json", squad(given))
-    whole = {"tokenizer": {"kind": "words", "least": 1}, "context": 30, "overlap": 2}
+    whole = {"tokenizer": {"kind": "words", "least": 2}, "context": 30, "overlap": 2}
     for matches in (False, True):
         [one] = prepared(place, matches=matches, **whole).train.read(np.array([0]), 0).asked
         [window] = one.windows
         assert window.types is not None
         kinds = window.types[one.places].tolist()
         said = [CONTEXT[a:b] for a, b in zip(one.context.starts, one.context.ends, strict=True)]
-        assert window.types[:7].tolist() == [0] * 7
+        assert window.types[:8].tolist() == [0] * 8
         marked = [word for word, kind in zip(said, kinds, strict=True) if kind == 2]
         assert marked == (["Ada", "was", "born"] if matches else [])
+        assert "Lovelace" in said  # unknown, as Charles is
 
 
 @pytest.mark.real_data
