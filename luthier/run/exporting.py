@@ -29,6 +29,11 @@ def export(run: Path | str, to: str, out: Path | str) -> Written:
         RunError: If what is read again is not what was written; nothing is kept then.
         StorageError: If the disk refuses; nothing is kept then.
     """
+    if to == "peft":
+        raise InputError(
+            f"--to: got peft, the format in which a run with an adapter has it already: {run}/"
+            "adapter; wanted huggingface, which writes the whole network"
+        )
     if to not in FORMATS:
         raise InputError(f'--to: got "{to}"{nearest(to, FORMATS)}')
     source = find_model(run)

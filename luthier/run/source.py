@@ -19,6 +19,7 @@ from luthier.interop.huggingface.read import Pretrained, read_pretrained
 from luthier.interop.huggingface.through_transformers import read_through_transformers
 from luthier.interop.peft.places import OWN
 from luthier.interop.peft.read import put_on
+from luthier.interop.peft.write import CONFIG
 from luthier.model.blocks.transformers import Transformers
 from luthier.model.blueprint import Network
 from luthier.run.adapter_folder import is_adapter, names_for, read_adapter, read_foreign_adapter
@@ -135,7 +136,13 @@ def _of_adapter(path: Path, network: nn.Module | None) -> Source:
     config, tensors = read_foreign_adapter(path)
     base = str(config["base_model_name_or_path"])
     beside = path / base  # a folder may travel with its adapter
-    found = find_model(beside if is_model_folder(beside) else base, network)
+    try:
+        found = find_model(beside if is_model_folder(beside) else base, network)
+    except InputError as error:
+        raise InputError(
+            f"{path}: is an adapter of {base}, which its {CONFIG} names, and which cannot be used: "
+            f"{error}"
+        ) from None
     model = found.model
     aim = found.pretrained().aim
     classes = () if model.target is None else names_of(model.target)

@@ -19,6 +19,7 @@ from luthier.interop.huggingface.write import write_pretrained
 from luthier.recipe import Recipe
 from luthier.run import finish
 from luthier.run.check import check_recipe
+from luthier.run.exporting import export
 from luthier.run.model_folder import write_model
 from luthier.run.source import find_model
 from luthier.training.events import Event, Saved
@@ -269,6 +270,14 @@ def test_several_adapters_on_one_start(world: Path, tmp_path: Path) -> None:
         assert chosen.evaluate()[1].metrics["loss"].value == pytest.approx(loss, rel=1e-6)
         assert chosen.generate(["the cat"])[0].text
     assert all(torch.equal(base[name], w) for name, w in weights(world / "start").items())
+    with pytest.raises(InputError, match=r"already: .*formal/adapter; wanted huggingface"):
+        export(tmp_path / "formal", "peft", tmp_path / "out")
+    adapter = tmp_path / "short" / "adapter"
+    config = adapter / "adapter_config.json"
+    told = json.loads(config.read_text()) | {"base_model_name_or_path": "runs/gone"}
+    config.write_text(json.dumps(told))
+    with pytest.raises(InputError, match="is an adapter of runs/gone, which its adapter_config"):
+        find_model(adapter)
 
 
 def test_the_adapter_of_a_run_is_read_by_peft(world: Path, tmp_path: Path) -> None:
