@@ -36,7 +36,6 @@ SLOW = {
     "multi30k",
     "shakespeare_char",
     "sst2_bert",
-    "sst2_taught",
     "stories",
     "tang_poems",
     "weibo_transformer",
