@@ -11,7 +11,7 @@ import math
 from typing import Literal, Self
 
 import torch
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from luthier.errors import InputError
@@ -21,6 +21,7 @@ from luthier.model.blocks.recurrent import Lstm
 from luthier.model.blocks.residual import Residual
 from luthier.model.blocks.reversible_norm import Affine
 from luthier.model.blocks.sublayer import Sublayer
+from luthier.model.blocks.tokens import Tokens
 from luthier.model.blocks.transformers import Transformers
 from luthier.model.blocks.unembed import Unembed
 from luthier.spec import Spec
@@ -65,6 +66,9 @@ class InitializeSpec(Spec):
     glorot_uniform. lecun: 1 / fan-in, for selu. orthogonal: rows or columns of a rotation.
     normal: spread 0.02. All but torch begin with biases of zero, and with a rotation for what
     reads the state of a recurrent layer."""
+    token_spread: float | None = Field(default=None, gt=0, le=10)
+    """The spread of the first vectors of tokens; none means 0.02. Of an encoder and a decoder that
+    multiply them by the root of the width, one by that root learns much faster."""
     zero_residuals: bool = False
     """Whether what each residual adds begins at zero, so that each of them begins as its shortcut
     alone: of a residual the last norm inside, of an attention or an MLP the last layer. Helps deep
@@ -123,6 +127,8 @@ def materialize(
             name = f"{prefix}.{own_name}" if prefix else own_name
             with torch.no_grad():
                 tensor.copy_(_first_value(module, own_name, name, seed, spec.scheme))
+    if spec.token_spread is not None:
+        _spread_tokens(network, spec.token_spread)
     if spec.zero_residuals:
         _zero_residuals(network)
     if spec.residual_depth:
@@ -210,6 +216,19 @@ def _drawn(weight: Tensor, scheme: Scheme, generator: torch.Generator) -> Tensor
             return init.orthogonal_(weight, generator=generator)
         case "normal":
             return init.normal_(weight, std=NORMAL_STD, generator=generator)
+
+
+def _spread_tokens(network: nn.Module, spread: float) -> None:
+    tables = [module.table for module in network.modules() if isinstance(module, Tokens)]
+    if not tables:
+        raise InputError(
+            "model.initialize.token_spread: got a number, but the network reads no tokens; leave "
+            "it out"
+        )
+    with torch.no_grad():
+        for table in tables:
+            if table is not None:
+                table.weight *= spread / NORMAL_STD
 
 
 def _zero_residuals(network: nn.Module) -> None:

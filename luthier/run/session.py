@@ -71,7 +71,12 @@ class Session:
         if not settings.samples:
             return {}
         if isinstance(inputs, PairInputs):
-            said = predict(self.learner.placed, self.task, inputs, settings.samples, 1)
+            network = self.learner.placed.network
+            was_training = network.training
+            try:
+                said = list(predict(self.learner.placed, self.task, inputs, settings.samples, 1))
+            finally:
+                network.train(was_training)
             return {one["input"]: f" → {one['output']}" for one in said}
         assert isinstance(inputs, TextInputs)
         how = SamplingSpec(max_tokens=settings.sample_tokens or SAMPLE_TOKENS, seed=settings.seed)

@@ -296,3 +296,18 @@ def test_a_weighed_module_with_a_tensor_that_no_rule_knows() -> None:
     built.head.append(extended)
     with pytest.raises(AssertionError, match=r"no rule gives head\.0\.mask"):
         materialize(built, seed=0, spec=InitializeSpec())
+
+
+def test_token_spread_is_that_of_the_tables_alone() -> None:
+    layers = [{"kind": "tokens", "width": 64, "position": "learned"}, {"kind": "mlp", "width": 64}]
+
+    def made(**settings: float) -> dict[str, torch.Tensor]:
+        spec = LayersSpec.model_validate({"layers": layers, "head": "none", "initialize": settings})
+        network = build(spec, Signal.tokens(50, vocab=400))
+        materialize(network, seed=1, spec=spec.initialize)
+        return network.state_dict()
+
+    usual, wide = made(), made(token_spread=0.125)
+    table = "layers.0.table.weight"
+    assert float(wide[table].std()) == pytest.approx(0.125, rel=0.02)
+    assert all(torch.equal(usual[name], wide[name]) for name in usual if name != table)

@@ -142,7 +142,8 @@ class FamilySpec(Spec):
             if given:
                 raise SpecError(Problem(place=f"model.{name}", message=message) for name in given)
         page = self.blank_page({**self._settled(aim).values, "aim": aim})
-        page["initialize"] = plain(self.initialize)
+        if "initialize" not in page or "initialize" in self.model_fields_set:
+            page["initialize"] = plain(self.initialize)
         said = {part: value for part, value in page.items() if value}
         if "encoder" in said:
             return parse(EncoderDecoderSpec, said, prefix="model")

@@ -17,7 +17,8 @@ class GruSpec(FamilySpec):
     """A GRU (Cho et al. 2014, 1406.1078) over the vectors of tokens, or over the
     values of series.
 
-    For `language` it reads forwards, and writes texts; for `classify` and `tag` both ways.
+    For `language` it reads forwards, and writes texts; for `classify` and `tag` both ways. For
+    `seq2seq` an encoder reads both ways, and a decoder with attention writes.
     """
 
     RULES: ClassVar[tuple[Rule, ...]] = RECURRENT_RULES

@@ -30,8 +30,9 @@ class LstmSpec(FamilySpec):
     """An LSTM over the vectors of tokens, or over the values of series.
 
     For `language` it reads forwards, and writes texts; for `classify` and `tag` both ways; for
-    `forecast` a forecast is made from the state behind the last step. Torch's LSTM has two biases
-    a gate where the published ones have one: 4 widths a layer more.
+    `seq2seq` an encoder reads both ways, and a decoder with attention writes; for `forecast` a
+    forecast is made from the state behind the last step. Torch's LSTM has two biases a gate where
+    the published ones have one: 4 widths a layer more.
     """
 
     SIZES: ClassVar[Mapping[str, Published]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from luthier.model.blocks.cross_attention import CrossAttentionSpec
 from luthier.model.blocks.recurrent import RecurrentSpec
 from luthier.model.blocks.tokens import TokensSpec
 from luthier.model.blueprint import SCORES_TOKENS
@@ -24,7 +25,11 @@ RECURRENT_RULES = (
         lambda s: s["aim"] not in ("next_token", "forecast"),
         "both ways, unless it shall write texts or forecast",
     ),
-    Rule("tied", lambda s: not s["bidirectional"], "where it gives as much as it reads"),
+    Rule(
+        "tied",
+        lambda s: s["aim"] == "pairs" or not s["bidirectional"],
+        "where it gives as much as it reads",
+    ),
 )
 
 
@@ -32,7 +37,8 @@ def recurrent_page(cell: Literal["lstm", "gru"], s: Values) -> dict[str, Any]:
     """The layers, and what a task needs behind them.
 
     What says what a text is are the largest values of all its positions (Conneau et al. 2017,
-    1705.02364).
+    1705.02364). Of pairs, the state of the decoder looks at all states of the encoder, and what it
+    finds is added to it (Luong et al. 2015, 1508.04025, section 3.1, with scaled products).
 
     Args:
         cell: Of the network.
@@ -50,6 +56,25 @@ def recurrent_page(cell: Literal["lstm", "gru"], s: Values) -> dict[str, Any]:
         return {"layers": layers, "neck": dropout(s)}
     pool = [{"kind": "global_pool", "reduce": "max"}] if s["aim"] == "labels" else []
     scores = {"tied": True, "bias": True} if s["tied"] else {"bias": True}
+    if s["aim"] == "pairs":
+        tokens = block(TokensSpec, {"width": s["width"], "dropout": s["dropout"]})
+        attention = {
+            "heads": 1,
+            "source_width": 2 * s["width"] if s["bidirectional"] else None,
+            "norm": "layer",
+            "bias": True,
+        }
+        return {
+            "encoder": [tokens, block(RecurrentSpec, network), *dropout(s)],
+            "decoder": [
+                tokens,
+                block(RecurrentSpec, {**network, "bidirectional": False}),
+                block(CrossAttentionSpec, attention),
+                {"kind": "layer_norm"},
+                *dropout(s),
+            ],
+            "head": scores,
+        }
     return {
         "layers": [
             block(TokensSpec, {"width": s["width"], "dropout": s["dropout"]}),

@@ -82,6 +82,11 @@ class TransformerSpec(FamilySpec):
                 "encoder": [first, *repeated(s["depth"], [read, half]), last],
                 "decoder": [first, *repeated(s["depth"], [write, cross, half]), last],
                 "head": "tied",
+                # As fairseq begins: of the same variance are tokens and sines, inputs and outputs.
+                "initialize": {
+                    "scheme": "glorot_uniform",
+                    "token_spread": round(s["width"] ** -0.5, 4),
+                },
             }
         pool = [{"kind": "global_pool"}, *dropout(s)] if s["aim"] == "labels" else []
         head = "tied" if s["aim"] in SCORES_TOKENS else None
