@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "README.zh.md", "docs/guide.md")
 FENCE = re.compile(r"```(console|python)\n(.*?)```", re.DOTALL)
 SET_UP = ("make ", "pip ", "git ", "cd ", "python -m venv")  # the Makefile's own test runs these
-ON_DATA = ("mnist", "fsdd", "yesno")
+ON_DATA = ("mnist", "fsdd", "yesno", "multi30k", "translation")
 """Examples on data that lies beside the project."""
 REAL_DATA = ROOT.parent / "shared" / "data"
 

@@ -47,6 +47,7 @@ class State:
             rows: Their numbers. Where rows have a source together, as many of each source as
                 before, next to each other.
         """
+        picked: dict[torch.device, Tensor] = {}
         sources = [row // self.beams for row in rows[:: self.beams]]
         return replace(
             self,
@@ -54,7 +55,7 @@ class State:
             blocks={
                 name: part.of_sources(sources)
                 if isinstance(part, OfSources)
-                else _of_rows(part, list(rows))
+                else _of_rows(part, list(rows), picked)
                 for name, part in self.blocks.items()
             },
         )
@@ -118,16 +119,24 @@ def _rows_of(blocks: Mapping[str, Any]) -> int:
     return len(part)
 
 
-def _of_rows(part: Any, rows: list[int]) -> Any:
-    """Some rows of what a block remembers: rows come first in all tensors of it."""
+def _of_rows(part: Any, rows: list[int], picked: dict[torch.device, Tensor]) -> Any:
+    """Some rows of what a block remembers: rows come first in all tensors of it.
+
+    Args:
+        part: What it remembers.
+        rows: Their numbers.
+        picked: The same as a tensor, for each device that asked.
+    """
     if isinstance(part, Tensor):
-        return part[rows]
+        if part.device not in picked:
+            picked[part.device] = torch.tensor(rows, device=part.device)
+        return part.index_select(0, picked[part.device])  # several times as fast as `part[rows]`
     if isinstance(part, tuple):
-        picked = [_of_rows(inner, rows) for inner in part]
-        return tuple(picked) if type(part) is tuple else type(part)(*picked)
+        inside = [_of_rows(inner, rows, picked) for inner in part]
+        return tuple(inside) if type(part) is tuple else type(part)(*inside)
     assert is_dataclass(part), f"a state with a {type(part)}"
     assert not isinstance(part, type)
-    inner = {f.name: _of_rows(getattr(part, f.name), rows) for f in fields(part)}
+    inner = {f.name: _of_rows(getattr(part, f.name), rows, picked) for f in fields(part)}
     return replace(part, **inner)
 
 
