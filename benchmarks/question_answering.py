@@ -41,9 +41,9 @@ METRICS = ("f1", "exact_match")
 CASES = {
     "cmrc": "BERT-base, trained on the 10,142 of the training part: dev part F1 0.845, EM 0.655",
     "xquad_zh": "mBERT, trained on 87,599 questions in English: F1 about 0.58",
-    "xquad_zh_folds": "the same",
+    "xquad_zh_folds": "mBERT, trained on 87,599 questions in English: F1 about 0.58",
     "xquad_en_folds": "mBERT, trained on 87,599 questions: F1 0.835",
-    "minilm_xquad": "the same",
+    "minilm_xquad": "mBERT, trained on 87,599 questions: F1 0.835",
 }
 SMALL = ("training.epochs=5", "schedule.warmup_steps=20")
 """Of fewer questions than CMRC has."""
