@@ -44,7 +44,8 @@ def print_forecasts_as_csv(found: Sequence[Said]) -> None:
             writer.writerow([*heads, *(f"{name} {level}" for name, level in named)])
         for row, (time, *values) in enumerate(_rows(one)):
             beside = [quantiles[name][level][row] for name, level in named]
-            writer.writerow([*[one["input"]] * several, time, *values, *beside])
+            numbers = [f"{value:.7g}" for value in (*values, *beside)]
+            writer.writerow([*[one["input"]] * several, time, *numbers])
 
 
 def _rows(one: Said) -> Iterator[tuple[Any, ...]]:

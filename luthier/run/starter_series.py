@@ -24,8 +24,10 @@ def for_series(prepared: PreparedSeries) -> StarterBody:
         decision = decided.get(f"data.{name}")
         if decision is not None:
             value = decision.value
-            written = f"[{', '.join(value)}]" if isinstance(value, list) else value
-            lines += [*comment(f"{decision.reason}:", "  "), f"  {name}: {written}"]
+            if isinstance(value, list):
+                lines += [*comment(f"{decision.reason}:", "  "), f"  {name}: [{', '.join(value)}]"]
+            else:
+                lines.append(f"  {name}: {value}".ljust(34) + f"# {decision.reason}")
     return StarterBody(
         about=[
             *comment(prepared.recognised),

@@ -153,7 +153,7 @@ def test_the_verbs(folder: Path, finished: luthier.Run, capsys: pytest.CaptureFi
     assert rows[1][0] in capsys.readouterr().out
     assert command(["predict", run, recent, "--json"]) == 0
     (said,) = json.loads(capsys.readouterr().out)
-    assert said["forecast"]["load"][0] == pytest.approx(float(rows[1][1]))
+    assert said["forecast"]["load"][0] == pytest.approx(float(rows[1][1]), rel=1e-6)
     assert command(["report", run]) == 0
     page = (folder / "run" / "report.html").read_text()
     assert "What it forecasts" in page

@@ -113,10 +113,14 @@ def _season(data: PreparedSeries) -> Iterator[Finding]:
     found = {season: _repetition(values, season) for season in SEASONS if 4 * season < stop}
     if not found:
         return
-    best = max(found, key=lambda season: found[season])
     own = data.target.season
+    # What repeats itself every day does so every two days.
+    found = {season: value for season, value in found.items() if own == 1 or season % own}
+    if not found:
+        return
+    best = max(found, key=lambda season: found[season])
     ours = _repetition(values, own) if own > 1 else 0.0
-    if best != own and found[best] > ours + CLEAR:
+    if found[best] > ours + CLEAR:
         yield Finding(
             severity="note",
             message=f"the training rows repeat themselves most clearly every {best} steps "

@@ -214,7 +214,7 @@ BASE: dict[str, Any] = {"name": "x", "task": {"kind": "classify"}, "data": {"kin
         ({"kind": "lama", "depth": 3}, 'model: unknown kind "lama"; did you mean "llama"?'),
         (
             {"kind": "zzz"},
-            'model: unknown kind "zzz"; valid: bert, dlinear, gemma, gpt2, gru',
+            'model: unknown kind "zzz"; valid: bert, conformer, crnn, dlinear',
         ),
         ({"kind": "llama", "dept": 3}, 'model.dept: unknown setting "dept"; did you mean "depth"?'),
         ({"kind": "llama", "tide": True, "depth": 1}, 'setting "tide"; did you mean "tied"?'),
