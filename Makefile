@@ -43,6 +43,7 @@ bench: $(BIN)/luthier
 	$(BIN)/python benchmarks/language_training.py --json benchmarks/results/language_training.json
 	$(BIN)/python benchmarks/fine_tuning.py --json benchmarks/results/fine_tuning.json
 	$(BIN)/python benchmarks/text_learning.py --json benchmarks/results/text_learning.json
+	$(BIN)/python benchmarks/series_learning.py --json benchmarks/results/series_learning.json
 	$(BIN)/python benchmarks/speech_learning.py --json benchmarks/results/speech_learning.json
 	$(BIN)/python benchmarks/bert_pretraining.py --json benchmarks/results/bert_pretraining.json
 	$(BIN)/luthier train recipes/tang_poems.yaml --overwrite
