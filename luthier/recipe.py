@@ -103,6 +103,8 @@ class Recipe(Spec):
                 return "next_token" if purpose.ahead else "masked"
             case "preferences" | "judgements":
                 return "next_token" if purpose.ahead else "labels"
+            case "transcripts":
+                return "pairs" if "end" in purpose.specials else "transcripts"
             case learns:
                 return learns
 

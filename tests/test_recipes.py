@@ -43,6 +43,7 @@ SLOW = {
     "tang_poems",
     "tatoeba_en_zh",
     "weibo_transformer",
+    "whisper_asterisk",
     "wiki_bert",
 }
 """Recipes whose data or network takes long, however little is used of it."""

@@ -84,6 +84,10 @@ class Written(Spec):
     """The token that a text begins with, before the first one that is written."""
     forced: Many[int] = ()
     """The first tokens of each text, whatever the network says."""
+    suppressed: Many[int] = ()
+    """Tokens that are never written, whatever the network says."""
+    suppressed_first: Many[int] = ()
+    """Tokens that no text begins with."""
     one_tokenizer: bool = False
     """Whether the input is of the same tokens."""
 

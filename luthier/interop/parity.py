@@ -14,6 +14,7 @@ from torch import Tensor
 from luthier.errors import RunError
 from luthier.model.blueprint import Network
 from luthier.model.stream import State
+from luthier.signal import Signal
 
 ROWS, POSITIONS, WRITTEN = 2, 24, 16
 CLOSE = 1e-4
@@ -73,9 +74,12 @@ def agreement(ours: Network, again: Network, *, writes: bool, name: str) -> Agre
 
 def _compared(ours: Network, again: Network, *, writes: bool, name: str) -> Agreement:
     device = next(ours.parameters()).device
-    inputs = _inputs(ours).to(device)
+    inputs = _inputs(ours, ours.reads).to(device)
     again.to(device)
-    y_BTV, z_BTV = ours(inputs).double(), again(inputs).double()
+    read: tuple[Tensor | None, ...] = (inputs,)
+    if ours.writes is not None:
+        read = (_inputs(ours, ours.writes).to(device), None, inputs)
+    y_BTV, z_BTV = ours(*read).double(), again(*read).double()
     if y_BTV.shape != z_BTV.shape:
         raise RunError(
             f"{name}: gives {tuple(z_BTV.shape)} when it is read again, but the network gives "
@@ -92,9 +96,9 @@ def _compared(ours: Network, again: Network, *, writes: bool, name: str) -> Agre
     return Agreement(largest, scale, written)
 
 
-def _inputs(network: Network) -> Tensor:
+def _inputs(network: Network, reads: Signal) -> Tensor:
     """Some inputs, always the same for networks that read the same."""
-    random, reads = torch.Generator().manual_seed(0), network.reads
+    random = torch.Generator().manual_seed(0)
     if reads.form != "tokens":
         dtype = next(network.parameters()).dtype
         return torch.randn((ROWS, *reads.shape), generator=random, dtype=dtype)

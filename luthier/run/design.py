@@ -13,7 +13,7 @@ from luthier.interop.huggingface.folder import CONFIG, is_model_folder, open_fol
 from luthier.interop.huggingface.read import plan_of
 from luthier.model.blocks.unembed import UnembedSpec
 from luthier.model.blueprint import SCORES_TOKENS, LayersSpec, Network, build
-from luthier.model.encoder_decoder import EncoderDecoderSpec
+from luthier.model.encoder_decoder import EncoderDecoderSpec, build_pair
 from luthier.model.families.catalogue import families, named, published
 from luthier.model.families.family import FamilySpec, Published
 from luthier.recipe import Recipe, overridden
@@ -137,20 +137,27 @@ def _design_family(
     name: str, overrides: Sequence[str], vocab: int | None, context: int | None
 ) -> Design:
     model = _family(name, overrides)
-    if model.READS is not None and (vocab is not None or context is not None):
+    shown = model.design(model.SHOWN)
+    pair = isinstance(shown, EncoderDecoderSpec)
+    if model.READS is not None and not pair and (vocab is not None or context is not None):
         raise InputError(f"{name}: reads no tokens; leave out --vocab and --context")
     row = None if model.size is None else model.SIZES[model.size]
     tokens = Signal.tokens(
         context or (CONTEXT if row is None else min(row.context, LONGEST)),
         vocab or (VOCAB if row is None else row.vocab),
     )
-    layers = model.design(model.SHOWN)
-    assert isinstance(layers, LayersSpec), "a family is shown without a decoder of its own"
+    reads = model.READS if row is None or row.reads is None else row.reads
     head = (UnembedSpec(vocab=tokens.vocab),) if model.SHOWN in SCORES_TOKENS else ()
     row = published(model) if vocab is None else None
+    layers: LayersSpec | EncoderDecoderSpec = shown
+    if isinstance(layers, EncoderDecoderSpec):
+        layers = layers.settled(one_tokenizer=reads is None)
+        network = build_pair(layers, reads or tokens, tokens, head)
+    else:
+        network = build(layers, reads or tokens, head)
     return Design(
         name=model.kind if row is None else row.name,
-        network=build(layers, model.READS or tokens, head),
+        network=network,
         layers=layers,
         family=model,
         decisions=model.decide(model.SHOWN),

@@ -38,6 +38,7 @@ from luthier.run.other_data import other_data
 from luthier.run.rows import choose_split, data_of
 from luthier.run.source import Source, find_model
 from luthier.spec import Auto
+from luthier.tasks.dictation import Dictation
 from luthier.tasks.language import Language
 from luthier.tasks.preference import Preference
 from luthier.tasks.seq2seq import Seq2Seq
@@ -162,8 +163,10 @@ class Run:
             raise InputError(f"top: got {top}; wanted at least 1")
         task = self.task
         if beams is not None:
-            if not isinstance(task, Seq2Seq):
-                raise InputError("beams: is of what writes a text for each input; leave it out")
+            if not isinstance(task, Seq2Seq | Dictation):
+                raise InputError(
+                    "beams: is of what writes a text for each input, token by token; leave it out"
+                )
             if not 1 <= beams <= 64:
                 raise InputError(f"beams: got {beams}; wanted 1 to 64")
             task = task.with_beams(beams)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from luthier.data.chat.form import ChatForm
 from luthier.data.chat.template import USUAL_DAY
 from luthier.data.purpose import Special
-from luthier.data.target import Documents
+from luthier.data.sound.form import SoundForm
+from luthier.data.sound.sound_examples import Writer
+from luthier.data.sound.sound_inputs import SoundInputs
+from luthier.data.target import Documents, Written
 from luthier.data.text.labelled.encoding import TextForm
 from luthier.data.text.labelled.inputs import TextInputs
 from luthier.data.text.questions.prepare_questions import SHARED
@@ -37,6 +40,8 @@ def finished_model(pretrained: Pretrained) -> FinishedModel:
             " becomes one where transformers is installed: AutoTokenizer.from_pretrained(…)"
             ".save_pretrained(…)"
         )
+    if pretrained.sounds is not None:
+        return _for_sounds(pretrained, pretrained.sounds, pretrained.tokenizer)
     tokenizer, answers = pretrained.tokenizer, pretrained.aim == "answers"
     form = TextForm(
         context=pretrained.reads.shape[0],
@@ -64,6 +69,51 @@ def finished_model(pretrained: Pretrained) -> FinishedModel:
     )
 
 
+def _for_sounds(pretrained: Pretrained, form: SoundForm, tokenizer: Tokenizer) -> FinishedModel:
+    """A network that writes what is said in sounds."""
+    hop = form.features.hop_seconds
+    writer = Writer(tokenizer=tokenizer, language=None, hop_seconds=hop, spaced=True)
+    return FinishedModel(
+        blueprint=Blueprint(
+            reads=pretrained.reads,
+            model=pretrained.model,
+            head=tuple(pretrained.head),
+            writes=pretrained.writes,
+        ),
+        network=pretrained.network,
+        task=pretrained.task,
+        target=pretrained.target,
+        inputs=SoundInputs(form, writer),
+    )
+
+
+def _of_sounds(model: FinishedModel, source: str) -> Pretrained:
+    """A network that writes what is said in sounds, as what another format is written from."""
+    blueprint, inputs, target = model.blueprint, model.inputs, model.target
+    assert isinstance(inputs, SoundInputs)
+    assert isinstance(target, Written)
+    assert inputs.writer is not None, "a network that writes"
+    assert blueprint.model is not None
+    return Pretrained(
+        source=source,
+        family="",
+        reads=blueprint.reads,
+        model=blueprint.model,
+        head=blueprint.head,
+        network=model.network,
+        aim="pairs",
+        tokenizer=inputs.writer.tokenizer,
+        specials={"end": target.end, "first": target.end, "pad": target.end},
+        frame=Frame((target.opening, *target.forced), (target.end,)),
+        task=model.task,
+        target=target,
+        template=None,
+        ends=(target.end,),
+        writes=blueprint.writes,
+        sounds=inputs.form,
+    )
+
+
 def pretrained_of(model: FinishedModel, source: str) -> Pretrained:
     """A finished model as what another format is written from.
 
@@ -75,6 +125,8 @@ def pretrained_of(model: FinishedModel, source: str) -> Pretrained:
         InputError: If what it does has no name there.
     """
     blueprint, inputs, target = model.blueprint, model.inputs, model.target
+    if isinstance(inputs, SoundInputs) and isinstance(target, Written):
+        return _of_sounds(model, source)
     if not isinstance(blueprint.model, LayersSpec) or not isinstance(inputs, TextInputs):
         raise InputError(
             f"{source}: reads {blueprint.reads}; networks of luthier's layers that read texts are "

@@ -51,4 +51,6 @@ def read(
     if start is not None:
         purpose = replace(purpose, most_tokens=start.most_tokens)
     prepared = prepare(data, purpose=purpose, seed=recipe.training.seed, progress=progress)
+    if start is not None:
+        prepared = start.told(recipe, prepared)
     return Read(recipe=recipe, prepared=prepared, decisions=decisions)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ import torch
 from luthier.adapters.new_rows import Span, grow
 from luthier.data.chat.chat import ChatSpec
 from luthier.data.images import ImagesSpec
+from luthier.data.prepared import Prepared
 from luthier.data.readers.questions import QuestionsSpec
 from luthier.data.sound.sound_inputs import SoundInputs
 from luthier.data.sound.sounds import SoundsSpec
 from luthier.data.sources import DataSpec
+from luthier.data.target import Written
 from luthier.data.text.labelled.inputs import TextInputs
 from luthier.data.text.labelled.labelled import LabelledSpec
 from luthier.errors import DataError, InputError, Problem, SpecError
 from luthier.model.blocks import Block
+from luthier.model.blocks.pool import GlobalPoolSpec
 from luthier.model.blocks.tokens import TokensSpec
 from luthier.model.blocks.transformers import TransformersSpec
 from luthier.model.blueprint import LayersSpec, Network
@@ -37,7 +41,7 @@ from luthier.tasks.transcribe import TranscribeSpec
 
 LAYERS = ("layers.",)
 """What the names of the weights begin with that any task takes over."""
-LAYERS_AND_HEAD = (*LAYERS, "neck.", "head.")
+LAYERS_AND_HEAD = ("encoder.", *LAYERS, "neck.", "head.")
 """What a task takes over that goes on with what was learned."""
 TOKENIZER = "tokenizer.json"
 
@@ -86,7 +90,7 @@ class Start:
                 f"the kind {recipe.data.kind} is not; take another start, or other data"
             )
         made += self._heard(recipe)
-        writes = recipe.task.purpose().learns == "transcripts"
+        writes = recipe.task.purpose().learns == "transcripts" and (goes_on or not self.is_pair)
         if tokenizer.exists() and (writes or not isinstance(recipe.data, SoundsSpec)):
             value = {"kind": "file", "path": os.path.abspath(tokenizer), **self._vocab(recipe)}
             if given.get("tokenizer", "auto") not in ("auto", value):
@@ -118,8 +122,10 @@ class Start:
         if recipe.model is None:
             model = self._model(recipe)
             what = "layers, neck and head" if goes_on else "layers"
+            if self.is_pair and not goes_on:
+                what = "layers of the encoder"
             reason = f"the {what} that start has"
-            if model.neck and not goes_on:
+            if isinstance(model, LayersSpec) and model.neck and not goes_on:
                 reason += ", and a new neck as its family has it for this task"
             made.append(Decision(place="model", value=plain(model), reason=reason))
         return tuple(made)
@@ -138,6 +144,26 @@ class Start:
                 raise SpecError([Problem(place=f"data.{name}", message=message + "leave it out")])
             made.append(Decision(place=f"data.{name}", value=value, reason="as start has it"))
         return made
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether it has an encoder and a decoder."""
+        return isinstance(self.model.blueprint.model, EncoderDecoderSpec)
+
+    def told(self, recipe: Recipe, prepared: Prepared) -> Prepared:
+        """The data with what texts begin with and end at where the recipe goes on with writing:
+        as the network has learned it.
+
+        Args:
+            recipe: That starts here.
+            prepared: Its data.
+        """
+        learned = self.model.target
+        if not isinstance(learned, Written) or not isinstance(prepared.target, Written):
+            return prepared
+        if not self._goes_on(recipe):
+            return prepared
+        return replace(prepared, target=learned)
 
     def _vocab(self, recipe: Recipe) -> dict[str, Any]:
         """The tokens that its network has vectors for, where the tokenizer has fewer, and those
@@ -216,10 +242,16 @@ class Start:
         learned, wanted = _objective(before), _objective(now)
         return learned is not None and learned == wanted
 
-    def _model(self, recipe: Recipe) -> LayersSpec:
+    def _model(self, recipe: Recipe) -> LayersSpec | EncoderDecoderSpec:
         """The layers; with the neck and the head, where these go on too, or a new neck that the
-        family of a pretrained network has for what the recipe learns."""
+        family of a pretrained network has for what the recipe learns. Of an encoder and a
+        decoder, the encoder alone where the recipe does not write."""
         model, foreign = self.model.blueprint.model, self.source.foreign
+        if isinstance(model, EncoderDecoderSpec):
+            if self._goes_on(recipe):
+                return model
+            neck = (GlobalPoolSpec(),) if recipe.aim == "labels" else ()
+            return LayersSpec(layers=model.encoder, neck=neck, initialize=model.initialize)
         assert isinstance(model, LayersSpec), "start_from takes no other"
         if self._goes_on(recipe):
             return model.model_copy(update={"layers": self._layers()})
@@ -230,6 +262,8 @@ class Start:
     def _layers(self) -> tuple[Block, ...]:
         """The layers, with as many positions as they have learned."""
         model, reads = self.model.blueprint.model, self.model.blueprint.reads
+        if isinstance(model, EncoderDecoderSpec):
+            return model.decoder
         assert isinstance(model, LayersSpec), "start_from takes no other"
         return tuple(
             layer.model_copy(update={"positions": reads.shape[0]})
@@ -251,26 +285,40 @@ class Start:
             InputError: If these are not the same.
         """
         parts = LAYERS_AND_HEAD if self._goes_on(recipe) else LAYERS
-        theirs = {k: v for k, v in self.model.network.state_dict().items() if k.startswith(parts)}
+        given = self.model.network.state_dict()
+        if self.is_pair and not self._goes_on(recipe):
+            given = _of_the_encoder(given)
+        theirs = {k: v for k, v in given.items() if k.startswith(parts)}
         own = {k: v for k, v in network.state_dict().items() if k.startswith(parts)}
         tokens = self.tokens(recipe)
         if tokens is not None:
             theirs |= grow(own, theirs, tokens)
         for name in sorted(own.keys() | theirs.keys()):
-            ours, given = own.get(name), theirs.get(name)
-            if ours is None or given is None or ours.shape != given.shape:
+            ours, learned = own.get(name), theirs.get(name)
+            if ours is None or learned is None or ours.shape != learned.shape:
                 raise InputError(
-                    f"start: {self.path} has {_shown(given)} for {name}, but the model "
+                    f"start: {self.path} has {_shown(learned)} for {name}, but the model "
                     f"has {_shown(ours)}; leave model out to take what it has, or make them equal"
                 )
-            ours.copy_(given)
+            ours.copy_(learned)
 
 
 def heard_with(inputs: SoundInputs) -> dict[str, Any]:
     """Settings of the data that a network for sounds has learned with."""
     form = inputs.form
     features = form.features.model_dump(mode="json")
-    return {"sample_rate": form.rate, "features": features, "normalize": form.normalize}
+    found = {"sample_rate": form.rate, "features": features, "normalize": form.normalize}
+    return found if form.fill_seconds is None else {**found, "fill_seconds": form.fill_seconds}
+
+
+def _of_the_encoder(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights of an encoder as those of a network of its layers alone."""
+    part = "encoder."
+    return {
+        f"layers.{name.removeprefix(part)}": tensor
+        for name, tensor in weights.items()
+        if name.startswith(part)
+    }
 
 
 def start_of(recipe: Recipe) -> Start | None:
@@ -302,10 +350,11 @@ def start_from(source: Source) -> Start:
             f"{source.path} is a single file; make a folder of it first: luthier export "
             f"{source.path} --to huggingface --out DIR"
         )
-    if isinstance(source.model.blueprint.model, EncoderDecoderSpec):
+    pair = isinstance(source.model.blueprint.model, EncoderDecoderSpec)
+    if pair and not isinstance(source.model.inputs, SoundInputs):
         raise InputError(
-            f"{source.path}: has an encoder and a decoder, which no run can start from; train the "
-            "recipe longer, or take a start with layers alone"
+            f"{source.path}: has an encoder and a decoder of texts, which no run can start from; "
+            "train the recipe longer, or take a start with layers alone"
         )
     return Start(source)
 
@@ -340,6 +389,6 @@ def _objective(task: TaskSpec | None) -> str | None:
         case ExtractSpec():
             return "answers"
         case TranscribeSpec():
-            return "transcripts"
+            return f"transcripts by {task.by}"
         case _:
             return None

@@ -38,6 +38,8 @@ class Search:
         opening: The token that each begins with.
         end: The token that ends one.
         forced: The first tokens of each, whatever the network says.
+        suppressed: Tokens that are never written.
+        suppressed_first: Those that are not written first, behind what is forced.
     """
 
     beams: int
@@ -46,6 +48,8 @@ class Search:
     opening: int
     end: int
     forced: tuple[int, ...] = ()
+    suppressed: tuple[int, ...] = ()
+    suppressed_first: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,10 @@ def beam_search(network: Network, source: Source, search: Search) -> list[list[F
     log_p_NK[:, 0] = 0.0
     tokens_NKT = prefix[1:].expand(count, beams, -1)
     for length in range(1 + len(search.forced), search.most + 1):
-        candidates = _candidates(scores_BV, log_p_NK)
+        never = search.suppressed
+        if length == 1 + len(search.forced):
+            never += search.suppressed_first
+        candidates = _candidates(scores_BV, log_p_NK, never)
         _take_ended(running, candidates, tokens_NKT, search, length)
         log_p_NK, parent_NK, token_NK = _going_on(candidates, beams, search.end)
         parents = parent_NK[..., None].expand(-1, -1, tokens_NKT.shape[2])
@@ -153,12 +160,19 @@ def beam_search(network: Network, source: Source, search: Search) -> list[list[F
     return [sorted(one.found, key=lambda found: -found.score)[:beams] for one in searched]
 
 
-def _candidates(scores_BV: Tensor, log_p_NK: Tensor) -> Candidates:
-    """The best texts with one more token of each source, the best first."""
+def _candidates(scores_BV: Tensor, log_p_NK: Tensor, never: Sequence[int] = ()) -> Candidates:
+    """The best texts with one more token of each source, the best first.
+
+    A token that is never written keeps its probability, as in Whisper: the others get none of it.
+    """
     scores_BV = in_float32(scores_BV)
     count, beams = log_p_NK.shape
+    whole_B1 = scores_BV.logsumexp(-1, keepdim=True)
+    if never:
+        away = torch.tensor(never, device=scores_BV.device)
+        scores_BV = scores_BV.index_fill(1, away, -math.inf)
     best_BC, token_BC = scores_BV.topk(min(2 * beams, scores_BV.shape[1]), -1)
-    own_BC = best_BC - scores_BV.logsumexp(-1, keepdim=True)
+    own_BC = best_BC - whole_B1
     each = own_BC.shape[1]
     all_NC = (log_p_NK.flatten()[:, None] + own_BC).view(count, -1)
     log_p_NC, place_NC = all_NC.topk(min(2 * beams, all_NC.shape[1]), -1)

@@ -1,4 +1,4 @@
-"""Transcribe: what is said in a sound, by CTC.
+"""Transcribe: what is said in a sound, by CTC; by attention it is `dictation.py`.
 
 Dimension key, for the whole file:
     N  sounds      P  frames of all sounds, as the network gives them      L  of the longest
@@ -9,25 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from luthier.data.purpose import Purpose
 from luthier.data.sound.ngram import Ngram
 from luthier.data.sound.sound_examples import SoundSamples, Writer
-from luthier.data.target import Target, Transcripts
+from luthier.data.target import Target, Transcripts, Written
 from luthier.metrics.edits import counted_edits, error_counts, error_metrics, worst_texts
 from luthier.metrics.interval import Metric
+from luthier.model.block import BlockSpec
 from luthier.model.blocks.dense import DenseSpec
+from luthier.model.blocks.unembed import UnembedSpec
 from luthier.model.stream import Stream
 from luthier.signal import Signal
 from luthier.spec import Spec
 from luthier.tasks.ctc import BeamSpec, DecoderSpec, GreedySpec, LogP, beam, ctc_nats, greedy
+from luthier.tasks.dictation import Dictation
 from luthier.tasks.forward import finished, in_float32, must_be_sequence
 from luthier.tasks.listening import fitting, log_p_of
 from luthier.tasks.sounds import Sounds, hear
@@ -38,38 +41,63 @@ WORST = 24
 
 
 class TranscribeSpec(Spec):
-    """What is said in a sound, by connectionist temporal classification (CTC): at each frame a
-    score for each token, and for none."""
+    """What is said in a sound."""
 
     kind: Literal["transcribe"] = "transcribe"
+    by: Literal["ctc", "attention"] = "ctc"
+    """ctc, connectionist temporal classification: at each frame a score for each token, and for
+    none. attention: a decoder writes the text token by token, as in Whisper; it takes a network
+    with an encoder and a decoder."""
     decoder: DecoderSpec = Field(default_factory=GreedySpec)
-    """How scores become a text: `{kind: greedy}`, or `{kind: beam, width: 16, language: {kind:
-    ngram, order: 5}}`."""
+    """How the scores of CTC become a text: `{kind: greedy}`, or `{kind: beam, width: 16,
+    language: {kind: ngram, order: 5}}`."""
+    beams: int = Field(default=1, ge=1, le=64)
+    """By attention, texts that are written side by side where one is searched for: the best one
+    counts. 1 takes the likeliest token each time."""
+
+    @model_validator(mode="after")
+    def _used(self) -> Self:
+        unused, of = ("beams", "attention") if self.by == "ctc" else ("decoder", "ctc")
+        if unused in self.model_fields_set and getattr(self, unused) != _USUAL[unused]:
+            raise ValueError(f"{unused}: belongs to by: {of}; leave it out")
+        return self
 
     def purpose(self) -> Purpose:
         """What it wants of the data."""
+        if self.by == "attention":
+            return Purpose(learns="transcripts", specials=("end",))
         language = self.decoder.language if isinstance(self.decoder, BeamSpec) else None
         return Purpose(learns="transcripts", language=language)
 
-    def head(self, signal: Signal, target: Target) -> tuple[DenseSpec, ...]:
-        """A score for each token and for the blank.
+    def head(self, signal: Signal, target: Target) -> tuple[BlockSpec, ...]:
+        """A score for each token; of CTC for the blank too.
 
         Raises:
             ShapeError: If it is no sequence.
         """
-        assert isinstance(target, Transcripts)
         must_be_sequence("transcribe", signal)
+        if isinstance(target, Written):
+            return (UnembedSpec(vocab=target.vocab),)
+        assert isinstance(target, Transcripts)
         return (DenseSpec(width=target.vocab + 1),)
 
     def wants(self, reads: Signal, target: Target) -> Signal:
         """What the loss reads of one sample: of any length."""
+        if isinstance(target, Written):
+            return Signal("sequence", (target.context, target.vocab))
         assert isinstance(target, Transcripts)
         return Signal("sequence", (0, target.vocab + 1))
 
-    def build(self, target: Target) -> Transcribe:
+    def build(self, target: Target) -> Transcribe | Dictation:
         """The task for the tokens of `target`."""
+        if isinstance(target, Written):
+            return Dictation(self.beams, target)
         assert isinstance(target, Transcripts)
         return Transcribe(self, target)
+
+
+_USUAL = {"beams": 1, "decoder": GreedySpec()}
+"""A setting that says what is usual is no contradiction: finished models have all of them."""
 
 
 @dataclass(frozen=True)

@@ -191,6 +191,7 @@ EXAMPLES: dict[str, list[tuple[dict[str, Any], tuple[Signal, ...]]]] = {
         ({"size": 4, "stride": 2, "width": 6}, (SEQUENCE,)),
         ({"size": 3, "stride": 3, "width": 6, "position": "none", "last": "drop"}, (SEQUENCE,)),
     ],
+    "places": [({}, (SEQUENCE,))],
     "recurrent": [
         ({"width": 5}, (SEQUENCE,)),
         ({"width": 5, "gives": "last", "bidirectional": True, "depth": 2}, (SEQUENCE,)),

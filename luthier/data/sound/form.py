@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -18,6 +19,10 @@ from luthier.data.sound.decoder import MAX_SECONDS, Wave, decode
 from luthier.data.sound.features import FeaturesSpec
 from luthier.spec import Many, Spec
 
+CUT_IN = 0.2
+"""A long sound is cut in the last fifth of a window …"""
+QUIET = 0.2
+"""… where so many seconds are the quietest."""
 LEAST_SPREAD = 1e-5
 """Where nothing varies, nothing is divided by less."""
 
@@ -38,6 +43,8 @@ class SoundForm(Spec):
     """The same."""
     seconds: float = Field(default=30.0, gt=0)
     """About the length of the longest sound that was learned from."""
+    fill_seconds: float | None = Field(default=None, gt=0, le=600)
+    """Each sound is filled up with silence to this length; none leaves them as long as they are."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -55,9 +62,51 @@ class SoundForm(Spec):
         """The samples of a file; see `decode`."""
         return decode(data, self.rate, most_seconds=most_seconds)
 
+    @property
+    def filled_frames(self) -> int | None:
+        """Frames of a sound that is filled up; none where none is."""
+        if self.fill_seconds is None:
+            return None
+        return round(self.fill_seconds * self.rate) // self.features.samples(self.rate)[1]
+
     def frames(self, wave_T: Tensor) -> Tensor:
-        """`(N, M)`, before it is normalised."""
-        return self.features(wave_T, self.rate)
+        """`(N, M)`, before it is normalised.
+
+        Where sounds are filled up, as if that were done, but with a single frame of the silence:
+        see `filled`.
+        """
+        most = self.filled_frames
+        if most is None:
+            return self.features(wave_T, self.rate)
+        window, hop = self.features.samples(self.rate)
+        heard = -(-(len(wave_T) + window) // hop) + 1
+        wanted = most * hop if heard >= most else heard * hop + window
+        wave_T = F.pad(wave_T[:wanted], (0, max(0, wanted - len(wave_T))))
+        return self.features(wave_T, self.rate)[: min(heard, most)]
+
+    def filled(self, frames_NM: Tensor) -> Tensor:
+        """The frames with those of the silence behind them: all are as its first."""
+        most = self.filled_frames
+        if most is None or len(frames_NM) >= most:
+            return frames_NM
+        return torch.cat([frames_NM, frames_NM[-1:].expand(most - len(frames_NM), -1)])
+
+    def windows(self, wave_T: Wave) -> list[Wave]:
+        """A sound in pieces that can be filled up; itself where none is.
+
+        Cut where it is quietest, in the last part of what fits, so that no word is cut in two.
+        """
+        if self.fill_seconds is None:
+            return [wave_T]
+        most, quiet = round(self.fill_seconds * self.rate), max(1, round(QUIET * self.rate))
+        found = []
+        while len(wave_T) > most:
+            last = wave_T[round((1 - CUT_IN) * most) : most]
+            loud = np.convolve(np.square(last, dtype=np.float64), np.ones(quiet), "valid")
+            cut = most - len(last) + int(loud.argmin()) + quiet // 2
+            found.append(wave_T[:cut])
+            wave_T = wave_T[cut:]
+        return [*found, wave_T]
 
     def normal(self, frames_NM: Tensor) -> Tensor:
         """`(N, M)`, normalised; a new tensor."""

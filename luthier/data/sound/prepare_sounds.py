@@ -27,7 +27,7 @@ from luthier.data.sound.sounds import SoundsSpec
 from luthier.data.sound.spoken import as_spoken
 from luthier.data.sound.waves import Stretches, cached_frames, cached_waves, looks
 from luthier.data.split import make_splits
-from luthier.data.target import Labels, Transcripts
+from luthier.data.target import Labels, Transcripts, Written
 from luthier.data.text.tokens.symbols import CharactersSpec
 from luthier.data.text.tokens.tokenizer_training import train_tokenizer
 from luthier.errors import DataError
@@ -46,7 +46,7 @@ class PreparedSounds(Prepared):
     train: SoundExamples
     validation: SoundExamples | None
     test: SoundExamples | None
-    target: Labels | Transcripts
+    target: Labels | Transcripts | Written
     form: SoundForm
 
     def heard_by(self, inputs: SoundInputs) -> PreparedSounds:
@@ -153,7 +153,9 @@ def _heard(
     for row, reason in waves.faults:
         faults.add(given.rows[row].name, reason)
     faults.settle()
-    form = SoundForm(rate=rate, features=spec.features, normalize="none")
+    form = SoundForm(
+        rate=rate, features=spec.features, normalize="none", fill_seconds=spec.fill_seconds
+    )
     frames = cached_frames(waves, key, form, progress, cache)
     if frames.faults:
         raise DataError(frames.faults[0][1])  # a setting that suits no sound
@@ -239,14 +241,21 @@ def _said(
         wanted = CharactersSpec()
         reason = "each letter is a token; give {kind: bpe, vocab: …} for pieces of words"
         decisions = (Decision(place="data.tokenizer", value=plain(wanted), reason=reason),)
-    tokenizer = train_tokenizer(wanted, texts["train"], specials=[])
+    spaced = "end" in purpose.specials
+    learned = [f" {text}" for text in texts["train"]] if spaced else texts["train"]
+    tokenizer = train_tokenizer(wanted, learned, specials=purpose.specials)
     language = None
     if purpose.language is not None:
         path = purpose.language.path
         counted = tokenizer.encode(texts["train"] if path is None else _lines(path, spec))
         tokens = (piece.tokens.tolist() for piece in counted)
         language = Ngram.of(tokens, purpose.language.order, tokenizer.size)
-    writer = Writer(tokenizer=tokenizer, language=language, hop_seconds=form.features.hop_seconds)
+    writer = Writer(
+        tokenizer=tokenizer,
+        language=language,
+        hop_seconds=form.features.hop_seconds,
+        spaced=spaced,
+    )
     said = {name: Said.of(texts[name], writer) for name in splits}
     return said, writer, decisions
 
@@ -262,8 +271,16 @@ def _lines(path: str, spec: SoundsSpec) -> list[str]:
 
 def _target(
     spec: SoundsSpec, given: Numbered, train: SoundExamples, writer: Writer | None
-) -> tuple[Labels | Transcripts, list[tuple[str, str]]]:
+) -> tuple[Labels | Transcripts | Written, list[tuple[str, str]]]:
     """What the data says of each sound; and classes that cannot be learned."""
+    if writer is not None and writer.spaced:
+        assert train.said is not None
+        end = writer.tokenizer.special("end")
+        assert end is not None, "asked for"
+        # Twice as long as the longest text: what is said in other sounds may be longer.
+        context = 2 * max(map(len, train.said.tokens)) + 2
+        written = Written(vocab=writer.tokenizer.size, context=context, end=end, opening=end)
+        return written, []
     if writer is not None:
         return Transcripts(vocab=writer.tokenizer.size), []
     counts = np.bincount(train.labels, minlength=len(given.classes))

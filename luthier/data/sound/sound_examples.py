@@ -35,6 +35,9 @@ class Writer:
     """How likely tokens are behind others; none where nobody asks."""
     hop_seconds: float
     """From one frame to the next."""
+    spaced: bool = False
+    """Whether a text begins with a space, as its other words do: so a decoder that was learned
+    from texts of all kinds writes them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,8 @@ class SoundSamples:
     """The same, as it was read."""
     writer: Writer | None = None
     """What makes texts of tokens; none where nobody asks what is said."""
+    seconds: Sequence[float] = ()
+    """Of each sound, before it is filled up; empty where nobody asks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +71,8 @@ class Said:
     @classmethod
     def of(cls, texts: Sequence[str], writer: Writer) -> Said:
         """Texts, with the tokens that a writer makes of them."""
-        pieces = writer.tokenizer.encode(list(texts))
+        space = " " if writer.spaced else ""
+        pieces = writer.tokenizer.encode([space + text for text in texts])
         tokens = [piece.tokens.astype(np.int32) for piece in pieces]
         return cls(texts=texts, tokens=tokens, writer=writer)
 
@@ -106,7 +112,8 @@ class SoundExamples:
         self.said = said
         self.augment: tuple[tuple[str, SoundAugment], ...] = ()
         self.seed = 0
-        self._signal = Signal("sequence", (max(int(self.lengths.max()), 1), form.width))
+        longest = form.filled_frames or max(int(self.lengths.max()), 1)
+        self._signal = Signal("sequence", (longest, form.width))
 
     def augmented(self, augment: Sequence[SoundAugment], seed: int) -> SoundExamples:
         """The same rows, changed at random.
@@ -133,7 +140,7 @@ class SoundExamples:
     @property
     def at_once(self) -> int:
         """Rows of about `FRAMES_AT_ONCE` frames, filled up to the longest."""
-        return max(1, FRAMES_AT_ONCE // max(int(self.lengths.max()), 1))
+        return max(1, FRAMES_AT_ONCE // self._signal.shape[0])
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -205,4 +212,4 @@ class SoundExamples:
         for stream, change in self.augment:
             if change.of == "features":
                 frames_NM = change.apply(frames_NM, Draw(self.seed, epoch, row, stream))
-        return frames_NM
+        return self.form.filled(frames_NM)

@@ -51,6 +51,7 @@ class SoundInputs:
         """
         about = json.loads(bytes(read(ABOUT)))
         writes, counted = about.pop("writes"), about.pop("counted", False)
+        spaced = about.pop("spaced", False)
         form = parse(SoundForm, about)
         if not writes:
             return cls(form)
@@ -60,6 +61,7 @@ class SoundInputs:
                 tokenizer=Tokenizer.from_json(bytes(read(FILE_NAME)).decode()),
                 language=Ngram.from_json(bytes(read(COUNTS)).decode()) if counted else None,
                 hop_seconds=form.features.hop_seconds,
+                spaced=spaced,
             ),
         )
 
@@ -69,6 +71,8 @@ class SoundInputs:
         counted = writer is not None and writer.language is not None
         about = self.form.model_dump(mode="json")
         about |= {"writes": writer is not None, "counted": counted}
+        if writer is not None and writer.spaced:
+            about["spaced"] = True
         files = {ABOUT: (json.dumps(about, indent=2) + "\n").encode()}
         if writer is not None:
             files[FILE_NAME] = writer.tokenizer.to_json().encode()
@@ -92,18 +96,22 @@ class SoundInputs:
 
     def samples(self, items: Sequence[Given], start: int) -> SoundSamples:
         """Features of some of the sounds, with nothing known of them."""
-        frames = []
+        frames, seconds = [], []
         for index, item in enumerate(items, start):
             try:
                 wave = self.form.wave(_bytes(item), MOST_SECONDS)
             except DataError as error:
                 raise DataError(f"{self.named(item, index)}: {error}") from None
-            frames.append(self.form.normal(self.form.frames(torch.from_numpy(wave))))
+            seconds.append(len(wave) / self.form.rate)
+            parts = [torch.from_numpy(part) for part in self.form.windows(wave)]
+            heard = [self.form.filled(self.form.normal(self.form.frames(part))) for part in parts]
+            frames.append(torch.cat(heard))
         return SoundSamples(
             frames=frames,
             labels=torch.full((len(items),), UNKNOWN),
             ids=torch.arange(start, start + len(items)),
             writer=self.writer,
+            seconds=seconds,
         )
 
 

@@ -36,6 +36,9 @@ class SoundsSpec(Spec):
     normalize: Literal["train", "sound", "none"] = "train"
     """What values are brought to a mean of 0 and a spread of 1 by: those of the training sounds,
     each value of a frame by itself; those of the sound alone; or they are left as they are."""
+    fill_seconds: float | None = Field(default=None, gt=0, le=600)
+    """The length to which each sound is filled up with silence, as Whisper learned them (30);
+    none leaves them as long as they are."""
     augment: Many[SoundAugment] = ()
     """Random changes of the training sounds: of the samples (speed, noise), then of the features
     (spec_augment)."""
@@ -65,6 +68,11 @@ class SoundsSpec(Spec):
             raise ValueError(
                 "augment: speed and noise change the samples, which features are made from; put "
                 "spec_augment last"
+            )
+        if self.fill_seconds is not None and self.longest_seconds > self.fill_seconds:
+            raise ValueError(
+                f"longest_seconds: got {self.longest_seconds:g}, more than fill_seconds "
+                f"({self.fill_seconds:g}); what is longer would be cut off"
             )
         check_names(self.classes)
         return self

@@ -131,7 +131,8 @@ def cached_frames(
 ) -> Stretches:
     """The features of all waves, before they are normalised."""
     settings = form.features.model_dump_json()
-    text = json.dumps([VERSION, waves_key, form.rate, settings])
+    filled = [] if form.fill_seconds is None else [form.fill_seconds]
+    text = json.dumps([VERSION, waves_key, form.rate, settings, *filled])
     key = hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
     width = form.width
 

@@ -34,9 +34,11 @@ def designs(folder: ModelFiles, family: Family, config: Config) -> dict[Aim, Lay
     plain = {name: value for name, value in config.values.items() if name not in _OF_A_HEAD}
     about = Config(plain, config.source)
     aims = {aim for aim in family.architectures.values() if aim is not None}
+    pages = {aim: family.design(about, aim).page for aim in sorted(aims)}
     found = {
-        aim: parse(LayersSpec, family.design(about, aim).page, source=config.source, prefix="model")
-        for aim in sorted(aims)
+        aim: parse(LayersSpec, page, source=config.source, prefix="model")
+        for aim, page in pages.items()
+        if "encoder" not in page
     }
     pool = _pool_of_sentences(folder)
     if pool is not None and "labels" in found:

@@ -15,6 +15,7 @@ from luthier.interop.huggingface.modernbert import MODERNBERT
 from luthier.interop.huggingface.phi3 import PHI_3
 from luthier.interop.huggingface.qwen import QWEN_2, QWEN_3
 from luthier.interop.huggingface.roberta import ROBERTA
+from luthier.interop.huggingface.whisper import WHISPER
 
 FAMILIES: tuple[Family, ...] = (
     LLAMA,
@@ -29,6 +30,7 @@ FAMILIES: tuple[Family, ...] = (
     BERT,
     DISTILBERT,
     MODERNBERT,
+    WHISPER,
 )
 """In the order in which a network of ours looks for one that it is a member of."""
 

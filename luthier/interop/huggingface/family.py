@@ -12,6 +12,7 @@ from luthier.interop.huggingface.correspondence import Match
 from luthier.interop.huggingface.row import Row
 from luthier.model.block import BlockSpec
 from luthier.model.blueprint import Aim
+from luthier.signal import Signal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +20,11 @@ class Design:
     """A network as a config describes it."""
 
     page: Mapping[str, Any]
-    """A `LayersSpec` as a recipe writes it."""
+    """A `LayersSpec` or an `EncoderDecoderSpec` as a recipe writes it."""
     context: int
-    """The most tokens that it reads."""
+    """The most tokens that it reads, or writes."""
+    source: Signal | None = None
+    """What the encoder reads, where there is one and it reads no tokens."""
     head: tuple[BlockSpec, ...] = ()
     """The blocks of the head; where it gives scores to tokens, these follow from the vocabulary
     and from what the page says of them."""
@@ -35,6 +38,8 @@ class Network:
     context: int
     vocab: int
     aim: Aim | None
+    source: Signal | None = None
+    """What an encoder reads; none where there is none."""
     padding: int | None = None
     """The token that fills rows up; none where there is none."""
 

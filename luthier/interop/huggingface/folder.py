@@ -7,6 +7,7 @@ tokenizer_config.json           which tokens are special, and often the chat tem
 special_tokens_map.json         the same, in older folders
 chat_template.jinja             the chat template, in newer folders
 generation_config.json          what ends a text that it writes
+preprocessor_config.json        of a network for speech, how a sound becomes its input
 1_Pooling/config.json           of a sentence encoder, how one vector stands for a text
 
 Source:
@@ -37,6 +38,7 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS = "special_tokens_map.json"
 CHAT_TEMPLATE = "chat_template.jinja"
 GENERATION = "generation_config.json"
+PREPROCESSOR = "preprocessor_config.json"
 POOLING = "1_Pooling/config.json"
 FETCHED = (
     CONFIG,
@@ -47,6 +49,7 @@ FETCHED = (
     SPECIAL_TOKENS,
     CHAT_TEMPLATE,
     GENERATION,
+    PREPROCESSOR,
     POOLING,
 )
 """What is fetched of a model on the hub."""

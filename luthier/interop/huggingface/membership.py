@@ -11,14 +11,14 @@ from luthier.interop.huggingface.config import Config
 from luthier.interop.huggingface.families import FAMILIES
 from luthier.interop.huggingface.family import Family
 from luthier.interop.huggingface.family import Network as Asked
+from luthier.interop.huggingface.paged import built, model_of
 from luthier.interop.huggingface.row import Row
 from luthier.interop.huggingface.settled import differences
 from luthier.model.block import BlockSpec
 from luthier.model.blocks.tokens import TokensSpec
 from luthier.model.blocks.unembed import UnembedSpec
-from luthier.model.blueprint import SCORES_TOKENS, Aim, LayersSpec, Network, build
+from luthier.model.blueprint import SCORES_TOKENS, Aim, Network
 from luthier.signal import Signal
-from luthier.spec import parse
 
 _FEW = 3
 
@@ -58,11 +58,13 @@ def member(
     Raises:
         InputError: If it belongs to none; says what is different from the one that is nearest.
     """
+    texts = network.writes or network.reads
     asked = Asked(
         row=Row.of(network),
-        context=network.reads.shape[0],
-        vocab=network.reads.vocab,
+        context=texts.shape[0],
+        vocab=texts.vocab,
         aim=aim,
+        source=None if network.encoder is None else network.reads,
         padding=padding,
     )
     nearest: tuple[list[str], str] | None = None
@@ -103,7 +105,7 @@ def _differences(asked: Asked, family: Family, config: Mapping[str, Any]) -> lis
     head: tuple[BlockSpec, ...] = design.head
     if asked.aim in SCORES_TOKENS:
         head = (UnembedSpec(vocab=asked.vocab),)
-    model = parse(LayersSpec, design.page, prefix="model")
-    theirs = Row.of(build(model, Signal.tokens(design.context, asked.vocab), head))
+    texts = Signal.tokens(design.context, asked.vocab)
+    theirs = Row.of(built(model_of(design, "the network"), design.source or texts, texts, head))
     tokens = next(named.spec for named in theirs.layers if isinstance(named.spec, TokensSpec))
     return differences(asked.row, theirs, tokens.width, design.context)

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from luthier.data.sound.form import SoundForm
 from luthier.data.target import Documents, Labels, Spans, Tags, Target
 from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.errors import DataError, InputError
@@ -28,19 +29,22 @@ from luthier.interop.huggingface.folder import (
 )
 from luthier.interop.huggingface.frame import Frame
 from luthier.interop.huggingface.labels import names_of_labels
+from luthier.interop.huggingface.paged import built, model_of
 from luthier.interop.huggingface.row import Row
 from luthier.interop.huggingface.special_tokens import SpecialTokens, ends, special_tokens
+from luthier.interop.huggingface.speech import sound_form, written
 from luthier.interop.huggingface.tensors import fill
 from luthier.model.block import BlockSpec
 from luthier.model.blocks.unembed import UnembedSpec
-from luthier.model.blueprint import SCORES_TOKENS, Aim, LayersSpec, Network, build
+from luthier.model.blueprint import SCORES_TOKENS, Aim, LayersSpec, Network
+from luthier.model.encoder_decoder import EncoderDecoderSpec
 from luthier.signal import Signal
-from luthier.spec import parse
 from luthier.tasks import TaskSpec
 from luthier.tasks.classify import ClassifySpec
 from luthier.tasks.extract import ExtractSpec
 from luthier.tasks.language import LanguageSpec
 from luthier.tasks.tag import TagSpec
+from luthier.tasks.transcribe import TranscribeSpec
 
 MOST_VECTORS_A_TOKEN = 2
 """Networks have some vectors more than tokens, for a size that divides well; with twice as many,
@@ -61,7 +65,7 @@ class Pretrained:
     family: str
     """What messages call its family: `Llama`."""
     reads: Signal
-    model: LayersSpec
+    model: LayersSpec | EncoderDecoderSpec
     head: tuple[BlockSpec, ...]
     """The blocks behind the layers and the neck."""
     network: Network
@@ -82,6 +86,10 @@ class Pretrained:
     """The tokens of which each ends a text that it writes."""
     designs: Mapping[Aim, LayersSpec] = field(default_factory=dict)
     """The layers with the neck that its family has for an aim, for what is trained next."""
+    writes: Signal | None = None
+    """What its decoder reads; none where there is no encoder."""
+    sounds: SoundForm | None = None
+    """How a sound becomes what it reads; none where it reads texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +100,15 @@ class Plan:
     family: Family
     aim: Aim | None
     reads: Signal
-    model: LayersSpec
+    model: LayersSpec | EncoderDecoderSpec
     head: tuple[BlockSpec, ...]
+    texts: Signal
+    """What reads or writes tokens: the network, or its decoder."""
+
+    @property
+    def writes(self) -> Signal | None:
+        """What a decoder reads; none where there is no encoder."""
+        return self.texts if isinstance(self.model, EncoderDecoderSpec) else None
 
     def network(self, context: int | None = None) -> Network:
         """The network, on the meta device.
@@ -101,9 +116,10 @@ class Plan:
         Args:
             context: The longest text that it is measured for; none takes all that it reads.
         """
-        longest = self.reads.shape[0]
-        reads = Signal.tokens(min(context or longest, longest), self.reads.vocab)
-        return build(self.model, reads, self.head)
+        longest = self.texts.shape[0]
+        texts = Signal.tokens(min(context or longest, longest), self.texts.vocab)
+        reads = texts if self.reads.form == "tokens" else self.reads
+        return built(self.model, reads, texts, self.head)
 
 
 def plan_of(folder: ModelFiles) -> Plan:
@@ -117,13 +133,15 @@ def plan_of(folder: ModelFiles) -> Plan:
     _, aim = family.aim(config)
     design = family.design(config, aim)
     vocab = config.whole("vocab_size")
+    texts = Signal.tokens(design.context, vocab)
     return Plan(
         config=config,
         family=family,
         aim=aim,
-        reads=Signal.tokens(design.context, vocab),
-        model=parse(LayersSpec, design.page, source=config.source, prefix="model"),
+        reads=design.source or texts,
+        model=model_of(design, config.source),
         head=_head(design, aim, vocab),
+        texts=texts,
     )
 
 
@@ -143,13 +161,20 @@ def read_pretrained(place: Path | str, dtype: torch.dtype | None = torch.float32
 def read_files(folder: ModelFiles, dtype: torch.dtype | None = torch.float32) -> Pretrained:
     """The network that some files hold. Raises what `read_pretrained` raises."""
     plan = plan_of(folder)
-    tokenizer = tokenizer_of(folder, plan.reads.vocab)
+    tokenizer = tokenizer_of(folder, plan.texts.vocab)
     network = plan.network()
     matches = plan.family.matches(Row.of(network), plan.aim)
     _load(network, folder.tensors(), plan.family, matches, dtype, str(folder.path))
     specials = special_tokens(folder, plan.config, tokenizer)
     around, last = frame_of(folder), ends(folder, plan.config)
-    written = partial(documents, plan.reads.vocab, specials, around, last)
+    sounds = None if plan.reads.form == "tokens" else sound_form(folder, plan.reads)
+    target: Target | None
+    if sounds is not None:
+        assert plan.writes is not None, "a network for sounds that writes nothing"
+        target = written(folder, plan.config, plan.writes, _end(folder, specials, last))
+    else:
+        said = partial(documents, plan.reads.vocab, specials, around, last)
+        target = _target(plan.config, plan.aim, said)
     return Pretrained(
         source=str(folder.path),
         family=plan.family.name,
@@ -161,12 +186,26 @@ def read_files(folder: ModelFiles, dtype: torch.dtype | None = torch.float32) ->
         tokenizer=tokenizer,
         specials=specials,
         frame=around,
-        task=task_of(plan.aim),
-        target=_target(plan.config, plan.aim, written),
+        task=task_of(plan.aim) if sounds is None else TranscribeSpec(by="attention"),
+        target=target,
         template=_template(folder),
         ends=last,
         designs=designs(folder, plan.family, plan.config),
+        writes=plan.writes,
+        sounds=sounds,
     )
+
+
+def _end(folder: ModelFiles, specials: SpecialTokens, last: tuple[int, ...]) -> int:
+    """The token that ends a text.
+
+    Raises:
+        InputError: If no file names one.
+    """
+    found = last[0] if last else specials.get("end")
+    if found is None:
+        raise InputError(f"{folder.path}: names no eos_token_id, so that no text would end")
+    return found
 
 
 def config_of(folder: ModelFiles) -> Config:

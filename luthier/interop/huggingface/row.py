@@ -29,6 +29,10 @@ class Row:
     layers: tuple[Named, ...]
     neck: tuple[Named, ...]
     head: tuple[Named, ...]
+    encoder: tuple[Named, ...] = ()
+    """Of a network that has one, whose layers are then the decoder's."""
+    places: int = 0
+    """The most positions that the encoder gives."""
 
     @classmethod
     def of(cls, network: Network) -> Row:
@@ -43,11 +47,14 @@ class Row:
                 "layers that could be written in another format"
             )
         chains = {"layers": network.layers, "neck": network.neck, "head": network.head}
+        if network.encoder is not None:
+            chains["encoder"] = network.encoder
+        blocks = {
+            name: tuple(_in_a_row([step.spec for step in chain.steps], name))
+            for name, chain in chains.items()
+        }
         return cls(
-            *(
-                tuple(_in_a_row([step.spec for step in chain.steps], name))
-                for name, chain in chains.items()
-            )
+            **blocks, places=0 if network.encoder is None else network.encoder.gives.shape[0]
         )
 
 

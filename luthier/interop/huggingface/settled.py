@@ -10,6 +10,7 @@ from typing import Any
 from luthier.interop.huggingface.row import Named, Row
 from luthier.model.block import BlockSpec
 from luthier.model.blocks.attention import AttentionSpec
+from luthier.model.blocks.cross_attention import CrossAttentionSpec
 from luthier.model.blocks.dense import DenseSpec
 from luthier.model.blocks.mlp import MlpSpec, width_inside
 from luthier.model.blocks.norm import bias_is_used
@@ -38,13 +39,14 @@ def differences(ours: Row, theirs: Row, width: int, context: int) -> list[str]:
         context: The most tokens that both read.
     """
     found = []
-    for part in ("layers", "neck", "head"):
+    for part in ("encoder", "layers", "neck", "head"):
         mine, wanted = (_kept(getattr(row, part)) for row in (ours, theirs))
         if len(mine) != len(wanted):
             kinds = ", ".join(named.spec.kind for named in wanted) or "nothing"
             got = ", ".join(named.spec.kind for named in mine) or "nothing"
-            what = f"{len(mine)} blocks" if part == "layers" else got
-            to = f"{len(wanted)}" if part == "layers" else kinds
+            many = part in ("encoder", "layers")
+            what = f"{len(mine)} blocks" if many else got
+            to = f"{len(wanted)}" if many else kinds
             found.append(f"{part}: got {what}, wanted {to}")
             continue
         for a, b in zip(mine, wanted, strict=True):
@@ -96,6 +98,14 @@ def settled(spec: BlockSpec, width: int, context: int) -> dict[str, Any]:
     match spec:
         case AttentionSpec():
             found |= _attention(spec, width)
+        case CrossAttentionSpec():
+            own = spec.head_width or width // spec.heads
+            found |= {
+                "kv_heads": spec.kv_heads or spec.heads,
+                "head_width": own,
+                "scale": spec.scale or own**-0.5,
+                "source_width": spec.source_width or width,
+            }
         case MlpSpec():
             found |= _mlp(spec, width)
         case TokensSpec(position="learned"):

@@ -51,7 +51,7 @@ def fill(
                 f"{tuple(wanted)}; these files do not belong together: bring all of them again"
             )
         must_be_finite(theirs, match.theirs, source)
-        whole = theirs.to(ours[0].dtype)
+        whole = theirs.to(ours[0].dtype) if ours else theirs
         parts = match.way.to_ours(whole, [tensor.shape for tensor in ours])
         for tensor, part in zip(ours, parts, strict=True):
             tensor.copy_(part)

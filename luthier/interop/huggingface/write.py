@@ -17,6 +17,7 @@ from luthier.checkpoint.files import DISK, WRITING, Files, make_folders, remove_
 from luthier.checkpoint.folder import Content, write_hashed
 from luthier.checkpoint.manifest import MANIFEST, Manifest
 from luthier.checkpoint.weights import write_tensors
+from luthier.data.target import Written as Answered
 from luthier.data.target import names_of
 from luthier.errors import InputError, RunError, StorageError
 from luthier.interop.huggingface.folder import (
@@ -32,10 +33,12 @@ from luthier.interop.huggingface.membership import Member, about_names, member
 from luthier.interop.huggingface.read import Pretrained, read_pretrained
 from luthier.interop.huggingface.row import Row
 from luthier.interop.huggingface.special_tokens import THEIR_NAMES
+from luthier.interop.huggingface.speech import of_speech
 from luthier.interop.huggingface.tensors import foreign
 from luthier.interop.parity import Agreement, agreement
 from luthier.model.blocks.tokens import TokensSpec
 from luthier.model.blueprint import Aim
+from luthier.model.encoder_decoder import EncoderDecoderSpec
 
 SHARD_BYTES = 5 * 10**9
 """Of a file of weights at most, unless a single tensor is larger."""
@@ -46,9 +49,12 @@ PIPELINES: Mapping[Aim | None, str] = {
     "labels": "text-classification",
     "tags": "token-classification",
     "answers": "question-answering",
+    "pairs": "text2text-generation",
     None: "feature-extraction",
 }
 """What the hub calls what a network is for."""
+SPEECH = "automatic-speech-recognition"
+"""The same, of one that writes what is said."""
 _PROBES = ("So it goes.", "naïve 1,024\n\tÜ")
 
 
@@ -179,7 +185,7 @@ def _config(pretrained: Pretrained, found: Member, names: Sequence[str]) -> dict
     return {
         "architectures": [found.architecture],
         "model_type": found.family.model_type,
-        "vocab_size": pretrained.reads.vocab,
+        "vocab_size": (pretrained.writes or pretrained.reads).vocab,
         **found.config,
         **about_names(tuple(names)),
         **_ids(pretrained),
@@ -197,6 +203,8 @@ def _ids(pretrained: Pretrained) -> dict[str, Any]:
         "eos_token_id": list(ends) if len(ends) > 1 else next(iter(ends), None),
         "pad_token_id": specials.get("pad"),
     }
+    if isinstance(pretrained.target, Answered):
+        found["decoder_start_token_id"] = pretrained.target.opening
     return found
 
 
@@ -205,11 +213,14 @@ def _of_the_tokenizer(pretrained: Pretrained) -> dict[str, Content]:
     found: dict[str, Content] = {}
     if pretrained.aim == "next_token":
         found[GENERATION] = to_json(_ids(pretrained))
+    if pretrained.sounds is not None and isinstance(pretrained.target, Answered):
+        about_sounds = of_speech(pretrained.sounds, pretrained.target)
+        found |= {name: to_json(said) for name, said in about_sounds.items()}
     if tokenizer is None:
         return found
     about: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": pretrained.reads.shape[0],
+        "model_max_length": (pretrained.writes or pretrained.reads).shape[0],
         "model_input_names": _inputs(pretrained),
         "clean_up_tokenization_spaces": False,
     }
@@ -224,6 +235,8 @@ def _of_the_tokenizer(pretrained: Pretrained) -> dict[str, Content]:
 
 def _inputs(pretrained: Pretrained) -> list[str]:
     """What the network reads, as transformers calls it."""
+    if isinstance(pretrained.model, EncoderDecoderSpec):
+        return ["input_ids", "attention_mask"]
     typed = any(isinstance(b, TokensSpec) and b.types > 1 for b in pretrained.model.layers)
     return ["input_ids", *["token_type_ids"] * typed, "attention_mask"]
 
@@ -240,7 +253,7 @@ def _card(pretrained: Pretrained, found: Member, text: str, name: str) -> str:
     front = [
         "---",
         "library_name: transformers",
-        f"pipeline_tag: {PIPELINES[pretrained.aim]}",
+        f"pipeline_tag: {PIPELINES[pretrained.aim] if pretrained.sounds is None else SPEECH}",
         "tags:",
         "- luthier",
         "---",

@@ -24,6 +24,7 @@ from luthier.model.blocks.moe import MoeSpec
 from luthier.model.blocks.norm import BatchNormSpec, GroupNormSpec, LayerNormSpec, RmsNormSpec
 from luthier.model.blocks.parallel import ParallelSpec
 from luthier.model.blocks.patches import PatchesSpec
+from luthier.model.blocks.places import PlacesSpec
 from luthier.model.blocks.pool import (
     AdaptivePoolSpec,
     AveragePoolSpec,
@@ -68,6 +69,7 @@ Block = Annotated[
     | MoeSpec
     | ParallelSpec
     | PatchesSpec
+    | PlacesSpec
     | RecurrentSpec
     | RepeatSpec
     | ResidualSpec

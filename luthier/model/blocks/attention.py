@@ -70,8 +70,9 @@ class AttentionSpec(SublayerSpec):
     qk_norm: HeadNorm = "none"
     """A norm of each head's queries and keys, before they are turned; its epsilon is
     `norm_epsilon`."""
-    bias: bool | Literal["qkv"] = False
-    """Whether the four layers add learned numbers; qkv: all but the last one, as in Qwen 2."""
+    bias: bool | Literal["qkv", "not_key"] = False
+    """Whether the four layers add learned numbers; qkv: all but the last one, as in Qwen 2;
+    not_key: all but that of the keys, as in Whisper."""
     scale: Positive | None = None
     """What scores are multiplied by; none means one by the root of the width of a head."""
     softcap: Positive | None = None
@@ -165,7 +166,7 @@ class Attention(Streamed):
         )
         inside, kv_inside = (n * self.head_width for n in (spec.heads, spec.kv_heads or spec.heads))
         self.query = nn.Linear(width, inside, bias=bool(spec.bias))
-        self.key = nn.Linear(width, kv_inside, bias=bool(spec.bias))
+        self.key = nn.Linear(width, kv_inside, bias=spec.bias in (True, "qkv"))
         self.value = nn.Linear(width, kv_inside, bias=bool(spec.bias))
         self.query_norm = _head_norm(spec, self.head_width)
         self.key_norm = _head_norm(spec, self.head_width)
@@ -175,7 +176,7 @@ class Attention(Streamed):
             else None
         )
         self.distance = _distance(spec)
-        self.out = nn.Linear(inside, width, bias=spec.bias is True)
+        self.out = nn.Linear(inside, width, bias=spec.bias in (True, "not_key"))
         self.joined: nn.Module | None = None
         """Query, key and value in one product, where a placement has joined them."""
 

@@ -38,8 +38,8 @@ class CrossAttentionSpec(SublayerSpec):
     """The width of a head; none means the width by the heads."""
     source_width: Size | None = None
     """The width of the source; none means that of the input."""
-    bias: bool = False
-    """Whether the four layers add learned numbers."""
+    bias: bool | Literal["not_key"] = False
+    """Whether the four layers add learned numbers; not_key: all but that of the keys."""
     scale: Annotated[float, Field(gt=0)] | None = None
     """What scores are multiplied by; none means one by the root of the width of a head."""
     attention_dropout: Share = 0.0
@@ -120,10 +120,10 @@ class CrossAttention(Streamed):
         self.dropout = spec.attention_dropout
         self.sight = Sight(causal=False, scale=spec.scale)
         inside, kv_inside = (n * self.head_width for n in (spec.heads, spec.kv_heads or spec.heads))
-        self.query = nn.Linear(width, inside, bias=spec.bias)
-        self.key = nn.Linear(self.source_width, kv_inside, bias=spec.bias)
-        self.value = nn.Linear(self.source_width, kv_inside, bias=spec.bias)
-        self.out = nn.Linear(inside, width, bias=spec.bias)
+        self.query = nn.Linear(width, inside, bias=bool(spec.bias))
+        self.key = nn.Linear(self.source_width, kv_inside, bias=spec.bias is True)
+        self.value = nn.Linear(self.source_width, kv_inside, bias=bool(spec.bias))
+        self.out = nn.Linear(inside, width, bias=bool(spec.bias))
 
     def forward(self, x_BTD: Tensor, stream: Stream | None = None) -> Tensor:
         """What each position takes in of the source."""

@@ -28,6 +28,7 @@ from luthier.model.families.roberta import RobertaSpec
 from luthier.model.families.tcn import TcnSpec
 from luthier.model.families.text_cnn import TextCnnSpec
 from luthier.model.families.transformer import TransformerSpec
+from luthier.model.families.whisper import WhisperSpec
 
 Family = Annotated[
     BertSpec
@@ -47,7 +48,8 @@ Family = Annotated[
     | RobertaSpec
     | TcnSpec
     | TextCnnSpec
-    | TransformerSpec,
+    | TransformerSpec
+    | WhisperSpec,
     Field(discriminator="kind"),
 ]
 """Any family."""

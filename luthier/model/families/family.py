@@ -39,6 +39,8 @@ class Published:
     """All of them, as the family's docstring says; a tied table counts once."""
     source: str
     """Where the settings and the count stand."""
+    reads: Signal | None = None
+    """What stands for one input; none where it is as in the other sizes."""
 
 
 @dataclass(frozen=True)

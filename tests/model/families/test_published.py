@@ -12,6 +12,7 @@ import pytest
 
 from luthier.model.blocks.unembed import UnembedSpec
 from luthier.model.blueprint import SCORES_TOKENS, build
+from luthier.model.encoder_decoder import EncoderDecoderSpec, build_pair
 from luthier.model.families.catalogue import families, named, published
 from luthier.model.families.family import FamilySpec, Published
 from luthier.signal import Signal
@@ -58,6 +59,14 @@ def modernbert(vocab: int, width: int, depth: int, mlp: int) -> int:
 def lstm(vocab: int, width: int) -> int:
     """Two layers, two biases a gate; a softmax with a bias."""
     return 2 * vocab * width + vocab + 2 * (8 * width**2 + 8 * width)
+
+
+def whisper(vocab: int, width: int, depth: int, bins: int = 80) -> int:
+    """Three attentions and two MLPs a pair of layers, two convolutions; keys have no bias."""
+    attention, mlp = 4 * width**2 + 3 * width, 8 * width**2 + 5 * width
+    front = 3 * bins * width + width + 3 * width**2 + width
+    layers = depth * (3 * attention + 2 * mlp + 5 * 2 * width)
+    return front + layers + 2 * 2 * width + (vocab + 448) * width
 
 
 WORKED_OUT: dict[str, int] = {
@@ -110,6 +119,15 @@ WORKED_OUT: dict[str, int] = {
     "modernbert-large": modernbert(50368, 1024, 28, 2624),
     "lstm-medium": lstm(10000, 650),
     "lstm-large": lstm(10000, 1500),
+    "whisper-tiny": whisper(51865, 384, 4),
+    "whisper-base": whisper(51865, 512, 6),
+    "whisper-small": whisper(51865, 768, 12),
+    "whisper-medium": whisper(51865, 1024, 24),
+    "whisper-large-v3": whisper(51866, 1280, 32, bins=128),
+    "whisper-tiny.en": whisper(51864, 384, 4),
+    "whisper-base.en": whisper(51864, 512, 6),
+    "whisper-small.en": whisper(51864, 768, 12),
+    "whisper-medium.en": whisper(51864, 1024, 24),
     "text_cnn-kim": 18765 * 300 + 100 * (3 + 4 + 5) * 300 + 300,
 }
 WELL_KNOWN = {
@@ -137,7 +155,12 @@ ROWS = {
 def parameters(family: FamilySpec, row: Published) -> int:
     reads = Signal.tokens(min(row.context, 16), row.vocab)
     head = (UnembedSpec(vocab=row.vocab),) if family.SHOWN in SCORES_TOKENS else ()
-    network = build(family.design(family.SHOWN), reads, head)
+    design = family.design(family.SHOWN)
+    if isinstance(design, EncoderDecoderSpec):
+        design = design.settled(one_tokenizer=False)
+        network = build_pair(design, row.reads or reads, reads, head)
+    else:
+        network = build(design, reads, head)
     return sum(parameter.numel() for parameter in network.parameters())
 
 
