@@ -67,11 +67,12 @@ def save(
     rows: Sequence[Figures],
     seeds: Sequence[int] = SEEDS,
 ) -> None:
-    """Puts rows into the file; those of other cases stay. `cases` is their order."""
+    """Puts rows into the file; those of other cases, and notes, stay. `cases` is their order."""
     measured = {row["case"] for row in rows}
-    found = json.loads(path.read_text())["rows"] if path.exists() else []
-    kept = [row for row in found if row["case"] not in measured]
+    found = json.loads(path.read_text()) if path.exists() else {"rows": []}
+    kept = [row for row in found["rows"] if row["case"] not in measured]
     document = {
+        **found,
         "benchmark": benchmark,
         "date": datetime.date.today().isoformat(),
         "command": command,
