@@ -36,7 +36,8 @@ def of_luthier(folder: Path, wave: Any) -> Callable[[], str]:
     from luthier.tasks.sounds import Sounds
 
     source = find_model(folder)
-    spec = PlacementSpec(device="cpu", precision="fp32", threads=torch.get_num_threads())
+    threads = torch.get_num_threads()
+    spec = PlacementSpec(device="cpu", precision="fp32", layout="channels_first", threads=threads)
     run = Run(source, place(source.model.network, spec))
     inputs, task, network = run.inputs, run.task, run.placed.network
     assert isinstance(inputs, SoundInputs)
