@@ -19,7 +19,7 @@ from luthier.metrics.interval import wilson
 from luthier.reports import markup
 from luthier.reports.comparison_report import comparison_report
 from luthier.reports.confusion_table import confusion_table, frequent_confusions, shown_classes
-from luthier.reports.data import Curve, ReportData
+from luthier.reports.data import Curve, ReportData, ShownForecast
 from luthier.reports.mistakes import picture_tag, shown_ids
 from luthier.reports.quantity import quantity
 from luthier.reports.run_report import run_report
@@ -180,6 +180,11 @@ def hostile(run: ReportData) -> ReportData:
         texts=dict.fromkeys(run.pictures, HOSTILE),
         conversations=(
             ShownConversation(HOSTILE, (Stretch(learned=True, tokens=(HOSTILE,)),), more=1),
+        ),
+        forecasts=(
+            ShownForecast(
+                title=HOSTILE, read=np.arange(3.0), truth=np.ones(2), said=np.ones((2, 1))
+            ),
         ),
     )
 
