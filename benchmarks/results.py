@@ -16,10 +16,10 @@ HERE = Path(__file__).resolve().parent
 _HEAD = """# Benchmark results
 
 Written by `python benchmarks/results.py` from `benchmarks/results/*.json`; not edited by hand.
-Each figure is the median of the runs, with the lowest and the highest beside it. luthier and its
-peers took turns in one run, each in its own process and environment. A ratio above 1 means that
-luthier is ahead of the fastest peer; what a ceiling or a bare loop reached is a yardstick, no
-peer. Absolute figures belong to the machine; compare ratios.
+Each figure is the median of the runs, with the lowest and the highest beside it. Where speed is
+compared, luthier and its peers took turns in one run, each in its own process and environment. A
+ratio above 1 means that luthier is ahead of the fastest peer; what a ceiling or a bare loop reached
+is a yardstick, no peer. Absolute figures belong to the machine; compare ratios.
 """
 
 
