@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from luthier.evaluation.evaluate import Evaluation
     from luthier.run.finished import Run as FinishedRun
 
+_NAME_OF_FILE = re.compile(r"\S+\.(?:txt|csv|tsv|json|jsonl|parquet|md)(?:\.gz)?")
+"""What is no text, but a file that is not there."""
 Run = Annotated[
     Path,
     typer.Argument(
@@ -64,6 +67,8 @@ def evaluate(
     for note in evaluation.notes:
         terminal.warn(note)
     if on is None:
+        if evaluation.details.get("errors") or evaluation.details.get("signatures"):
+            terminal.say()
         terminal.say(f"Each example: {finished.directory.evaluation / measured}.parquet")
 
 
@@ -168,6 +173,9 @@ def _given(finished: FinishedRun, inputs: list[str]) -> list[Path] | list[str | 
     """What was typed: where texts are read, a text unless there is a file of that name."""
     if not finished.reads_texts:
         return [Path(name) for name in inputs]
+    for text in inputs:
+        if _NAME_OF_FILE.fullmatch(text) and not os.path.exists(text):
+            raise InputError(f"{text}: no such file; wanted a file with one text a line, or a text")
     return [Path(text) if os.path.isfile(text) else text for text in inputs]
 
 

@@ -19,7 +19,7 @@ WIDEST = 10_000
 
 def console(stderr: bool = False) -> Console:
     """Where people read."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
 
 
 def say(text: str = "") -> None:

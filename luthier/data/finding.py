@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
@@ -25,6 +25,13 @@ class Finding:
     message: str
     files: tuple[str, ...] = ()
     """The first files or rows that it is about."""
+    skippable: bool = False
+    """Whether `on_error: skip` trains without them."""
+
+    def leniently(self) -> Finding:
+        """What it is where the recipe says so: a warning."""
+        mended = self.skippable and self.severity == "error"
+        return replace(self, severity="warning") if mended else self
 
 
 def worst_first(found: Iterable[Finding]) -> list[Finding]:
@@ -50,6 +57,7 @@ def unusable(skipped: Sequence[tuple[str, str]], one: str) -> Iterator[Finding]:
             severity="error",
             message=f"{counted(len(names), one)} cannot be used: {reason}",
             files=tuple(names[:FILES]),
+            skippable=True,
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from luthier.data.chat.chat_recognition import conversations_at
 from luthier.data.image import SUFFIXES
+from luthier.data.pairs.pair_recognition import pairs_at
 from luthier.data.purpose import Learned
 from luthier.data.readers.archive import ImageArchiveSpec
 from luthier.data.readers.cifar import BATCH
@@ -21,7 +22,7 @@ from luthier.data.readers.sound_folder import SoundFolderSpec
 from luthier.data.readers.table import ImageTableSpec, table_in
 from luthier.data.series.series import SeriesSpec
 from luthier.data.sound.decoder import SUFFIXES as SOUND_SUFFIXES
-from luthier.data.sound.recognition import sound_table_at
+from luthier.data.sound.recognition import sound_table_at, sounds_in
 from luthier.data.sources import DataSpec
 from luthier.data.text.documents.document_recognition import documents_at
 from luthier.data.text.labelled.recognition import labelled_texts_at
@@ -30,16 +31,25 @@ from luthier.errors import DataError
 
 MOST_NAMES = 1000
 """Names that are looked at in a folder: enough to see what it is."""
-_LOOKED_FOR = (
+_LABELS = (
     "folders of classes with pictures or sounds, IDX files (train-images-idx3-ubyte), "
     "metadata.csv, .tsv, .jsonl or .parquet, a .npz file, or an archive "
     f"({', '.join(ARCHIVE_SUFFIXES)}); tables with texts and labels, folders of classes with .txt "
-    "files, words with tags (CoNLL), CLINC150, Snips; for a language, text (.txt), tables with a "
-    "column of texts, or conversations (messages, prompt and completion, chosen and rejected, …); "
-    "to transcribe, tables with names of sounds and what is said; "
-    "to extract answers, questions as SQuAD has them, or rows with question, context and answers; "
-    "to forecast, a table with a row for each time"
+    "files, words with tags (CoNLL), CLINC150, Snips"
 )
+_CONVERSATIONS = "conversations with answers that were compared (prompt, chosen, rejected)"
+_LOOKED_FOR: dict[Learned, str] = {
+    "documents": "texts for a language: .txt, tables with a column of texts, or conversations "
+    "(messages, prompt and completion, …)",
+    "preferences": _CONVERSATIONS,
+    "judgements": _CONVERSATIONS,
+    "answers": "questions as SQuAD has them, or rows with question, context and answers",
+    "transcripts": "tables with names of sounds (file_name, audio, …) and what is said (text, …)",
+    "pairs": "tables with two columns of texts, or two files whose lines belong together "
+    "(train.en, train.de)",
+    "forecast": "a table with a row for each time",
+}
+"""What is looked for, by what a task wants; for others, inputs with labels."""
 
 
 def recognise(path: Path, learns: Learned = "labels") -> DataSpec:
@@ -52,7 +62,8 @@ def recognise(path: Path, learns: Learned = "labels") -> DataSpec:
     Raises:
         DataError: If it is nothing that is read; says what was looked for.
     """
-    place = existing(str(path), _LOOKED_FOR)
+    looked_for = _LOOKED_FOR.get(learns, _LABELS)
+    place = existing(str(path), looked_for)
     found: DataSpec | None = None
     if learns in ("preferences", "judgements"):
         found = conversations_at(place)
@@ -64,13 +75,40 @@ def recognise(path: Path, learns: Learned = "labels") -> DataSpec:
         found = questions_at(place)
     elif learns == "transcripts":
         found = sound_table_at(place, learns)
+    elif learns == "pairs":
+        found = pairs_at(place)
     else:
         found = sound_table_at(place, learns) or labelled_texts_at(place)
         if found is None:
             found = _folder(place) if place.is_dir() else _file(place)
+    if learns in ("labels", "transcripts") and (
+        found is None or isinstance(found, ImageArchiveSpec)
+    ):
+        found = _sounds(place, learns) or found
     if found is None:
-        raise DataError(f"{place}: is nothing that is known; looked for {_LOOKED_FOR}")
+        raise DataError(f"{place}: is nothing that is known; looked for {looked_for}")
     return found
+
+
+def _sounds(place: Path, learns: Learned) -> SoundFolderSpec | None:
+    """An archive of class folders of sounds; none where there are no sounds.
+
+    Raises:
+        DataError: If nothing but their names can say anything of them: a recipe tells how.
+    """
+    found = sounds_in(place)
+    if not found:
+        return None
+    part, like, lacks = "label", "fsdd", "no table, and no folders of classes, that say what it is"
+    if learns == "transcripts":
+        part, like, lacks = "text", "yesno", "no table with what is said in them"
+    elif len({path.parent for path in found}) > 1:
+        return SoundFolderSpec(path=str(place))
+    raise DataError(
+        f"{place}: holds sounds, such as {found[0]}, but {lacks}; where their names do, write a "
+        f'recipe with data: {{kind: sound_names, path: …, pattern: "{{{part}}}_…"}}, such as '
+        f"recipes/{like}.yaml"
+    )
 
 
 def _file(place: Path) -> DataSpec | None:

@@ -107,14 +107,15 @@ def check_recipe(recipe: Recipe, progress: Progress | None = None) -> Checked:
     lenient = replace(resolved, recipe=resolved.recipe.with_values(told))
     session = with_teacher(open_session(directory, lenient, prepared, assembly, start))
     adapted = session.adapting
+    findings = [*_findings(prepared), *short_findings(assembly.network, prepared)]
+    if getattr(recipe.data, "on_error", "stop") == "skip":
+        findings = [finding.leniently() for finding in findings]
     return Checked(
         recognised=prepared.recognised,
         splits={name: len(rows) for name, rows in splits_of(prepared).items()},
         classes=len(names_of(prepared.target)),
         called="tags" if isinstance(prepared.target, Tags) else "classes",
-        findings=tuple(
-            worst_first([*_findings(prepared), *short_findings(assembly.network, prepared)])
-        ),
+        findings=tuple(worst_first(findings)),
         moves="" if adapted is None else adapted.moves.sentence(),
         shown=prepared.shown if isinstance(prepared, PreparedChat | PreparedPreferences) else (),
     )

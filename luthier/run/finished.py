@@ -269,10 +269,10 @@ class Run:
         writes = isinstance(self.task, Language | Preference) and not masked
         if not writes or not isinstance(self.inputs, TextInputs):
             does = "fill in hidden words" if masked else self.task_name.replace("_", " ")
-            raise InputError(
-                f"{self.source.path}: was trained to {does}, not to write texts; use luthier "
-                "predict"
-            )
+            does = f"was trained to {does}, not to write texts"
+            if isinstance(self.task, Seq2Seq | Dictation):
+                does = "writes a text of each input, and goes on with none"
+            raise InputError(f"{self.source.path}: {does}; use luthier predict")
         return self.inputs.tokenizer
 
     def evaluate(

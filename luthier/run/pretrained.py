@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from luthier.data.chat.form import ChatForm
 from luthier.data.chat.template import USUAL_DAY
+from luthier.data.pairs.pair_inputs import PairInputs
 from luthier.data.purpose import Special
 from luthier.data.sound.form import SoundForm
 from luthier.data.sound.sound_examples import Writer
@@ -127,6 +128,11 @@ def pretrained_of(model: FinishedModel, source: str) -> Pretrained:
     blueprint, inputs, target = model.blueprint, model.inputs, model.target
     if isinstance(inputs, SoundInputs) and isinstance(target, Written):
         return _of_sounds(model, source)
+    if isinstance(inputs, PairInputs):
+        raise InputError(
+            f"{source}: has an encoder and a decoder of texts, which luthier writes in no other "
+            "format; a run with a decoder alone learns the same from conversations"
+        )
     if not isinstance(blueprint.model, LayersSpec) or not isinstance(inputs, TextInputs):
         raise InputError(
             f"{source}: reads {blueprint.reads}; networks of luthier's layers that read texts are "

@@ -63,6 +63,7 @@ def short_findings(network: nn.Module, prepared: Prepared) -> Iterator[Finding]:
                 message=f"{counted(len(names), f'{examples.split} sound')} of {len(examples):,} "
                 f"with {_why(prepared)}",
                 files=tuple(names[:FILES]),
+                skippable=not isinstance(prepared.target, Written),
             )
 
 

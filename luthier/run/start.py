@@ -15,6 +15,7 @@ from luthier.data.chat.chat import ChatSpec
 from luthier.data.images import ImagesSpec
 from luthier.data.prepared import Prepared
 from luthier.data.readers.questions import QuestionsSpec
+from luthier.data.series.series import SeriesSpec
 from luthier.data.sound.sound_inputs import SoundInputs
 from luthier.data.sound.sounds import SoundsSpec
 from luthier.data.sources import DataSpec
@@ -84,11 +85,12 @@ class Start:
         made = [Decision(place="start", value=path, reason=reason)]
         tokenizer = self.files / TOKENIZER
         given = plain(recipe.data)
-        if _form(recipe.data) != self.model.blueprint.reads.form:
-            raise InputError(
-                f"start: {self.path} reads {self.model.blueprint.reads}, which data of "
-                f"the kind {recipe.data.kind} is not; take another start, or other data"
-            )
+        if form_of(recipe.data) != self.model.blueprint.reads.form:
+            found = f"start: {self.path} reads {self.model.blueprint.reads}"
+            if isinstance(recipe.data, SeriesSpec):
+                raise InputError(f"{found}; forecasts start from nothing: leave it out")
+            found += f", which data of the kind {recipe.data.kind} is not"
+            raise InputError(f"{found}; take another start, or other data")
         made += self._heard(recipe)
         writes = recipe.task.purpose().learns == "transcripts" and (goes_on or not self.is_pair)
         if tokenizer.exists() and (writes or not isinstance(recipe.data, SoundsSpec)):
@@ -368,13 +370,15 @@ def _shown(tensor: torch.Tensor | None) -> str:
     return "nothing" if tensor is None else f"a tensor {tuple(tensor.shape)}"
 
 
-def _form(data: DataSpec) -> str:
-    """The form of the signal that data gives."""
+def form_of(data: DataSpec) -> str:
+    """The form of the signal that data gives; series have one of their own."""
     match data:
         case ImagesSpec():
             return "image"
         case SoundsSpec():
             return "sequence"
+        case SeriesSpec():
+            return "series"
     return "tokens"
 
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from luthier.data.chat.prepare_chat import PreparedChat
 from luthier.data.chat.prepare_preferences import PreparedPreferences
 from luthier.data.images import ImagesSpec
+from luthier.data.pairs.prepare_pairs import PreparedPairs
 from luthier.data.prepare import prepare
 from luthier.data.prepare_pictures import PreparedPictures
 from luthier.data.readers.digits import DigitsSpec
@@ -26,6 +27,7 @@ from luthier.data.text.questions.prepare_questions import PreparedQuestions
 from luthier.errors import InputError, nearest
 from luthier.run.starter_chat import for_conversations
 from luthier.run.starter_documents import for_documents
+from luthier.run.starter_pairs import for_pairs
 from luthier.run.starter_pictures import for_pictures
 from luthier.run.starter_questions import for_questions
 from luthier.run.starter_series import for_series
@@ -39,6 +41,7 @@ DIGITS = "digits"
 CLASSIFY: dict[str, Any] = {"kind": "classify"}
 TAG: dict[str, Any] = {"kind": "tag", "crf": True}
 EXTRACT: dict[str, Any] = {"kind": "extract"}
+TRANSLATE: dict[str, Any] = {"kind": "seq2seq", "label_smoothing": 0.1}
 LANGUAGE: dict[str, Any] = {"kind": "language"}
 TASKS: dict[str, dict[str, Any]] = {
     "classify": CLASSIFY,
@@ -55,6 +58,9 @@ TASKS: dict[str, dict[str, Any]] = {
     "language": LANGUAGE,
     "preference": {"kind": "preference", "loss": "dpo"},
     "reward": {"kind": "reward"},
+    "seq2seq": TRANSLATE,
+    "translation": TRANSLATE,
+    "summarization": {**TRANSLATE, "metrics": "summary"},
     "forecast": {"kind": "forecast", "horizon": 24},
     "time-series-forecasting": {"kind": "forecast", "horizon": 24},
     "text-generation": LANGUAGE,
@@ -103,6 +109,8 @@ def starter_recipe(task: str, data: str) -> tuple[str, str]:
             body = for_conversations(prepared)
         case PreparedDocuments():
             body = for_documents(prepared, masked=not purpose.ahead)
+        case PreparedPairs():
+            body = for_pairs(prepared)
         case PreparedSounds():
             body = for_sounds(prepared)
         case PreparedSeries():

@@ -117,6 +117,34 @@ def test_the_test_split_is_read_the_same_by_other_beams(run: Path) -> None:
         found.predict(["one"], beams=0)
 
 
+def test_other_pairs_are_measured_as_its_own(run: Path, tmp_path: Path) -> None:
+    found = luthier.load(run)
+    pairs(tmp_path, count=12)
+    on = recipe(tmp_path, "data.tokenizer={kind: characters}", "data.split={test: 0.5}")
+    split, measured = found.evaluate(on=on)
+    assert split == "test"
+    assert measured.metrics["bleu"].value > 0
+    _, own = found.evaluate(on=recipe(run.parent))
+    kept = read_evaluation(run / "evaluation", "test").metrics
+    assert own.metrics["loss"].value == pytest.approx(kept["loss"].value, rel=1e-6)
+    words = {"kind": "text", "path": str(tmp_path / "train.en")}
+    with pytest.raises(InputError, match="writes a text for each source, and data of the kind"):
+        found.evaluate(on=recipe(tmp_path, data=words, task={"kind": "language"}))
+
+
+def test_what_it_cannot_do_is_said(run: Path, tmp_path: Path) -> None:
+    def told(*arguments: str) -> str:
+        result = CliRunner().invoke(app, list(arguments))
+        assert isinstance(result.exception, InputError)
+        return str(result.exception)
+
+    said = told("generate", str(run), "--prompt", "one")
+    assert "writes a text of each input, and goes on with none; use luthier predict" in said
+    said = told("export", str(run), "--to", "huggingface", "--out", str(tmp_path / "out"))
+    assert "has an encoder and a decoder of texts, which luthier writes in no other" in said
+    assert "gone.txt: no such file; wanted a file" in told("predict", str(run), "gone.txt")
+
+
 class StoppedError(Exception):
     """The end of a process, as of one that is killed."""
 

@@ -6,6 +6,7 @@ import csv
 import datetime
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from luthier.cli.app import run as command
 from luthier.errors import InputError
 from luthier.evaluation.storage import read_evaluation
 from luthier.recipe import Recipe
+from luthier.run.check import check_recipe
 from luthier.training.events import Event, Saved
 
 ROWS, LOOKBACK, HORIZON = 260, 30, 6
@@ -211,6 +213,47 @@ def test_check_says_what_is_to_be_known(
         "note: on test, repeating the last value has an MSE of",
     ):
         assert part in told, part
+
+
+def test_what_changes_slowly_repeats_nothing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = [f"{50 + 10 * math.sin(row / 9):.4f}" for row in range(300)]
+    (tmp_path / "slow.csv").write_text("\n".join(["load", *slow]))
+    given = ["data.time=null", "data.known=[]", "data.calendar=false", "data.season=5", "--json"]
+    path = tmp_path / "slow.yaml"
+    path.write_text(recipe(tmp_path / "slow.csv").to_yaml())
+    assert command(["check", str(path), *given]) == 0
+    assert "most clearly" not in capsys.readouterr().out
+
+
+def test_a_table_that_is_too_short_says_what_is_wanted(folder: Path, tmp_path: Path) -> None:
+    table(tmp_path / "load.csv", 40)
+    with pytest.raises(InputError, match=r"has \d+ training rows; wanted 36 or more: a window"):
+        luthier.train(recipe(tmp_path / "load.csv"), out=tmp_path / "none")
+    found = check_recipe(recipe(tmp_path / "load.csv")).findings
+    assert "long enough: the series has" in found[0].message
+    assert "wanted 36 or more: a window reads 30" in found[0].message
+
+
+def test_series_are_measured_on_their_own_and_start_from_nothing(
+    folder: Path, finished: luthier.Run
+) -> None:
+    given = recipe(folder / "load.csv")
+    with pytest.raises(InputError, match="is measured on those that it was trained on; forecast"):
+        finished.evaluate(on=given)
+    started = given.with_values({"start": str(folder / "run"), "model": None})
+    with pytest.raises(InputError, match="forecasts start from nothing: leave it out"):
+        luthier.train(started, out=folder / "none")
+
+
+def test_a_file_with_other_steps(folder: Path, tmp_path: Path) -> None:
+    given = recipe(folder / "load.csv", "data.missing=fill", "data.known=[]", "training.epochs=1")
+    run = luthier.train(given, out=tmp_path / "filled")
+    rows = (folder / "load.csv").read_text().splitlines()
+    (tmp_path / "daily.csv").write_text("\n".join([rows[0], *rows[1::24]]))
+    with pytest.raises(InputError, match=r"28 of the 30 steps .* have no values; wanted rows in"):
+        run.predict([tmp_path / "daily.csv"])
 
 
 def test_new_writes_a_recipe_that_is_checked(

@@ -129,6 +129,9 @@ def test_texts_that_do_not_fit_are_found_before_training(tmp_path: Path) -> None
     recipe = Recipe.read(tmp_path / "said.yaml", ["data.split={validation: 0.0, test: 0.0}"])
     found = check_recipe(recipe).findings
     assert any("0.wav" in f.files and f.severity == "error" for f in found)
+    lenient = check_recipe(recipe.with_values({"data.on_error": "skip"}))
+    assert lenient.errors == 0
+    assert any("0.wav" in f.files and f.severity == "warning" for f in lenient.findings)
     with pytest.raises(InputError, match=r"does not fit into the frames .*: 0\.wav"):
         luthier.train(recipe, out=tmp_path / "run")
 

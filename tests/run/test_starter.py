@@ -54,6 +54,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         inside.mkdir(parents=True)
         (inside / f"train_{intent}_full.json").write_text(json.dumps({intent: data[4:]}))
         (inside / f"validate_{intent}.json").write_text(json.dumps({intent: data[:4]}))
+    turned = [(text, " ".join(reversed(text.split()))) for text in SENTENCES]
+    rows = ["normal,turned", *(",".join(pair) for pair in turned)]
+    (place / "turned.csv").write_text("\n".join(rows) + "\n")
+    (place / "aligned").mkdir()
+    for side, ending in enumerate(("xx", "yy")):
+        lines = "".join(f"{pair[side]}\n" for pair in turned)
+        (place / "aligned" / f"train.{ending}").write_text(lines)
+    told = [{"id": n, "document": a, "summary": b} for n, (a, b) in enumerate(turned)]
+    (place / "wide.csv").write_text("a,b,c\none,two,three\n")
+    (place / "told.jsonl").write_text("\n".join(map(json.dumps, told)))
+    (place / "recordings").mkdir()
+    (place / "recordings" / "0_ann_1.wav").write_bytes(b"RIFF")
     (place / "tale.txt").write_text("\n".join(SENTENCES * 5) + "\n")
     stories = [json.dumps({"text": f"{text}, once upon a time"}) for text in SENTENCES]
     (place / "stories.jsonl").write_text("\n".join(stories))
@@ -90,6 +102,9 @@ def kinds(model: Any) -> set[str]:
         ("fill-mask", "tale.txt", "text", {"tokens", "attention", "mlp"}),
         ("fill-mask", "stories.jsonl", "text", {"tokens", "attention", "mlp"}),
         ("classify", "digits", "digits", {"conv"}),
+        ("seq2seq", "turned.csv", "pairs", {"transformer"}),
+        ("translation", "aligned", "pairs", {"transformer"}),
+        ("summarization", "told.jsonl", "pairs", {"transformer"}),
     ],
 )
 def test_parses_checks_and_trains(
@@ -136,6 +151,11 @@ def test_what_was_decided_is_said(folder: Path) -> None:
         ("classify", "tale.txt", "is nothing that is known"),
         ("language", "digits", "digits has pictures"),
         ("language", "gone.txt", "does not exist"),
+        ("seq2seq", "tale.txt", "looked for tables with two columns of texts"),
+        ("seq2seq", "wide.csv", "columns of texts: a, b, c, and nothing says which two"),
+        ("transcribe", "labels.csv", "looked for tables with names of sounds"),
+        ("transcribe", "recordings", 'such as 0_ann_1.wav, .* pattern: "{text}_…"'),
+        ("classify", "recordings", 'such as 0_ann_1.wav, .* pattern: "{label}_…"'),
     ],
 )
 def test_refused(folder: Path, task: str, data: str, words: str) -> None:

@@ -81,7 +81,7 @@ def prepare_series(spec: SeriesSpec, purpose: Purpose) -> PreparedSeries:
     read = ColumnsRead.of(spec, table, horizon)
     kept = _usable(spec, table, horizon, faults)
     if not kept:
-        raise DataError(f"{spec.path}: has no series that is long enough")
+        raise DataError(_too_short(spec, faults))
     missing = sum(int(np.isnan(one.values).sum()) for one, _, _ in kept)
     if missing and spec.missing == "stop":
         raise _has_missing(spec, table, [one for one, _, _ in kept])
@@ -162,6 +162,12 @@ def _usable(spec: SeriesSpec, table: SeriesTable, horizon: int, faults: Faults) 
         kept.append((one, future, parts))
     faults.settle()
     return kept
+
+
+def _too_short(spec: SeriesSpec, faults: Faults) -> str:
+    """Why no series can be learned from: the last that was looked at, for all."""
+    name, reason = faults.found[-1]
+    return f"{spec.path}: has no series that is long enough: {name} {reason}"
 
 
 def _steps(table: SeriesTable, kept: list[_Kept], scaling: Scaling, read: ColumnsRead) -> Steps:

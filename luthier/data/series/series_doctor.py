@@ -119,6 +119,8 @@ def _season(data: PreparedSeries) -> Iterator[Finding]:
     if not found:
         return
     best = max(found, key=lambda season: found[season])
+    if _repetition(values, best // 2) >= found[best]:
+        return  # what changes slowly is like itself after any few steps, and repeats nothing
     ours = _repetition(values, own) if own > 1 else 0.0
     if found[best] > ours + CLEAR:
         yield Finding(

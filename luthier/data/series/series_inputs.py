@@ -174,6 +174,12 @@ class SeriesInputs:
             raise DataError(
                 f"{name}: {count:,} of the values that the network reads are missing; fill them in"
             )
+        absent = int(np.isnan(read[-lookback:]).all(1).sum())
+        if 2 * absent > lookback:
+            raise DataError(
+                f"{name}: {absent:,} of the {lookback:,} steps that the network reads have no "
+                f"values; wanted rows in steps of {table.step}, as it was trained on"
+            )
         times = table.step.after(int(one.times[-1]), horizon)
         written = (table.written(int(time)) for time in times)
         if table.step.unit == "rows" and not table.numbered:

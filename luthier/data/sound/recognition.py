@@ -7,13 +7,16 @@ from pathlib import Path, PurePosixPath
 
 from luthier.data.faults import Faults
 from luthier.data.purpose import Learned
-from luthier.data.readers.place import names
+from luthier.data.readers.member import is_archive, read_members
+from luthier.data.readers.place import below, names
 from luthier.data.readers.rows import TABLE_SUFFIXES, read_rows
 from luthier.data.readers.sound_table import USUAL, SoundTableSpec
 from luthier.data.readers.stored import Stored
 from luthier.data.sound.decoder import SUFFIXES
 from luthier.errors import DataError
 
+MOST_NAMES = 5000
+"""Files of a folder or an archive that are looked at: enough to see whether they are sounds."""
 LOOKED_AT = 5
 """Rows of a table that tell whether it names sounds."""
 
@@ -46,3 +49,19 @@ def sound_table_at(place: Path, learns: Learned) -> SoundTableSpec | None:
         if any(values.get(name) in ("train", "test") for name in ("split",)):
             return SoundTableSpec(path=str(path), split_column="split")
     return SoundTableSpec(path=str(path)) if rows else None
+
+
+def sounds_in(place: Path) -> list[PurePosixPath]:
+    """The sounds among the first files of a folder or an archive."""
+    if place.is_dir():
+        found = (name for name, is_folder in below(place) if not is_folder)
+    elif is_archive(place.name):
+        members = read_members(place, Faults("skip"), suffixes=())
+        found = (member.path for member in members if not member.is_folder)
+    else:
+        return []
+    return [path for path in itertools.islice(found, MOST_NAMES) if _is_sound(path)]
+
+
+def _is_sound(path: PurePosixPath) -> bool:
+    return path.suffix.lower() in SUFFIXES

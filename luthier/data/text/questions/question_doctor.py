@@ -145,6 +145,11 @@ def _unknown(data: PreparedQuestions) -> Iterator[Finding]:
         )
 
 
+def _answers(row: QuestionRow) -> str:
+    """Those that differ."""
+    return some_of(list(dict.fromkeys(answer.text for answer in row.answers)))
+
+
 def _sizes(data: PreparedQuestions) -> Finding:
     encoded = data.train.encoded
     questions = np.array([len(question.tokens) for question in encoded.questions])
@@ -152,7 +157,7 @@ def _sizes(data: PreparedQuestions) -> Finding:
     lengths = [len(a.text) for row in encoded.rows for a in row.answers]
     answers = f", answers {np.mean(lengths):.1f} characters" if lengths else ""
     shown = [
-        f"{row.question:.{SHOWN_WIDTH}} → {some_of([a.text for a in row.answers]) or 'no answer'}"
+        f"{row.question:.{SHOWN_WIDTH}} → {_answers(row) or 'no answer'}"
         for row in encoded.rows[:3]
     ]
     return Finding(
