@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from luthier.evaluation.evaluate import Evaluation
     from luthier.run.finished import Run as FinishedRun
 
+TOP = 3
+"""Classes or tokens that are shown where nobody asks for another number."""
 _NAME_OF_FILE = re.compile(r"\S+\.(?:txt|csv|tsv|json|jsonl|parquet|md)(?:\.gz)?")
 """What is no text, but a file that is not there."""
 Run = Annotated[
@@ -107,8 +109,9 @@ def predict(
         ),
     ],
     top: Annotated[
-        int, typer.Option(min=1, help="How many classes or tokens to show for each.")
-    ] = 3,
+        int | None,
+        typer.Option(min=1, help="How many classes or tokens to show for each; 3 by default."),
+    ] = None,
     beams: Annotated[
         int | None,
         typer.Option(min=1, max=64, help="Texts that are written side by side for each input."),
@@ -131,7 +134,9 @@ def predict(
     finished = load(run)
     if csv and finished.task_name != "forecast":
         raise InputError(f"--csv: is for forecasts, and {run} does not forecast; use --json")
-    found = finished.predict(_given(finished, inputs), top=top, beams=beams)
+    if top is not None and finished.task_name == "forecast":
+        raise InputError(f"--top: is for what has several answers, and {run} forecasts; leave it")
+    found = finished.predict(_given(finished, inputs), top=top or TOP, beams=beams)
     if json:
         terminal.print_json(found)
     elif csv:
@@ -171,6 +176,14 @@ def report(
 
 def _given(finished: FinishedRun, inputs: list[str]) -> list[Path] | list[str | Path]:
     """What was typed: where texts are read, a text unless there is a file of that name."""
+    from luthier.data.image import SUFFIXES as PICTURES
+    from luthier.data.sound.decoder import SUFFIXES as SOUNDS
+
+    reads = "tables of series" if finished.task_name == "forecast" else None
+    reads = "texts" if finished.reads_texts else reads
+    for name in inputs if reads else ():
+        if Path(name).suffix.lower() in (*PICTURES, *SOUNDS) and os.path.isfile(name):
+            raise InputError(f"{name}: is a picture or a sound, and the network reads {reads}")
     if not finished.reads_texts:
         return [Path(name) for name in inputs]
     for text in inputs:

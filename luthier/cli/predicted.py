@@ -36,7 +36,7 @@ def print_predictions(found: Sequence[Said], noun: str) -> None:
             heads += [name, "probability", "else"]
             for row, part in zip(rows, parts, strict=True):
                 row += [part[name], f"{part['probability']:.1%}", _others(part, name)]
-    if "text" in parts[0]:
+    if "text" in parts[0] and "start" not in parts[0]:
         heads.append("what is said")
         for row, part in zip(rows, parts, strict=True):
             row.append(part["text"])

@@ -142,6 +142,9 @@ def test_what_it_cannot_do_is_said(run: Path, tmp_path: Path) -> None:
     assert "writes a text of each input, and goes on with none; use luthier predict" in said
     said = told("export", str(run), "--to", "huggingface", "--out", str(tmp_path / "out"))
     assert "has an encoder and a decoder of texts, which luthier writes in no other" in said
+    (tmp_path / "talk.wav").write_bytes(b"RIFF\0\0")
+    said = told("predict", str(run), str(tmp_path / "talk.wav"))
+    assert "talk.wav: is a picture or a sound, and the network reads texts" in said
     assert "gone.txt: no such file; wanted a file" in told("predict", str(run), "gone.txt")
 
 

@@ -10,6 +10,7 @@ import pytest
 from run_support import equal, weights
 
 import luthier
+from luthier.cli.predicted import print_predictions
 from luthier.errors import DataError, InputError
 from luthier.recipe import Recipe
 from luthier.run.check import check_recipe
@@ -136,6 +137,12 @@ def test_predictions_are_characters_of_the_context(run: luthier.Run, tmp_path: P
     for span in found[0]["top"]:
         assert context[span["start"] : span["end"]] == span["text"]
     json.dumps(found)
+
+
+def test_answers_are_shown_once(run: luthier.Run, capsys: pytest.CaptureFixture[str]) -> None:
+    print_predictions(run.predict([("Who?", "Ann lives in Oslo.")]), "text")
+    head = capsys.readouterr().out.splitlines()[0].split()
+    assert head == ["text", "answer", "characters", "probability"]
 
 
 def test_what_cannot_be_asked(run: luthier.Run) -> None:

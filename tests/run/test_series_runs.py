@@ -239,7 +239,7 @@ def test_a_table_that_is_too_short_says_what_is_wanted(folder: Path, tmp_path: P
 def test_series_are_measured_on_their_own_and_start_from_nothing(
     folder: Path, finished: luthier.Run
 ) -> None:
-    given = recipe(folder / "load.csv")
+    given = recipe(table(folder / "load.csv"))
     with pytest.raises(InputError, match="is measured on those that it was trained on; forecast"):
         finished.evaluate(on=given)
     started = given.with_values({"start": str(folder / "run"), "model": None})
@@ -247,10 +247,11 @@ def test_series_are_measured_on_their_own_and_start_from_nothing(
         luthier.train(started, out=folder / "none")
 
 
-def test_a_file_with_other_steps(folder: Path, tmp_path: Path) -> None:
-    given = recipe(folder / "load.csv", "data.missing=fill", "data.known=[]", "training.epochs=1")
+def test_a_file_with_other_steps(tmp_path: Path) -> None:
+    path = table(tmp_path / "load.csv")
+    given = recipe(path, "data.missing=fill", "data.known=[]", "training.epochs=1")
     run = luthier.train(given, out=tmp_path / "filled")
-    rows = (folder / "load.csv").read_text().splitlines()
+    rows = path.read_text().splitlines()
     (tmp_path / "daily.csv").write_text("\n".join([rows[0], *rows[1::24]]))
     with pytest.raises(InputError, match=r"28 of the 30 steps .* have no values; wanted rows in"):
         run.predict([tmp_path / "daily.csv"])
@@ -331,6 +332,8 @@ def test_a_forecast_of_pictures_is_no_csv(
     path = str(folder / "load.csv")
     assert command(["predict", str(folder / "run"), path, "--csv", "--json"]) == 2
     assert "got both --json and --csv" in capsys.readouterr().err
+    assert command(["predict", str(folder / "run"), path, "--top", "2"]) == 2
+    assert "--top: is for what has several answers" in capsys.readouterr().err
     assert command(["design", "patchtst"]) == 0
     assert "a sequence (336, 7)" in capsys.readouterr().out
     assert command(["design", "dlinear", "--vocab", "96"]) == 2

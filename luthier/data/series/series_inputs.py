@@ -174,7 +174,7 @@ class SeriesInputs:
             raise DataError(
                 f"{name}: {count:,} of the values that the network reads are missing; fill them in"
             )
-        absent = int(np.isnan(read[-lookback:]).all(1).sum())
+        absent = int(np.isnan(one.values[-lookback:]).all(1).sum())
         if 2 * absent > lookback:
             raise DataError(
                 f"{name}: {absent:,} of the {lookback:,} steps that the network reads have no "
