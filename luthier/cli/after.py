@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TOP = 3
 """Classes or tokens that are shown where nobody asks for another number."""
 _NAME_OF_FILE = re.compile(r"\S+\.(?:txt|csv|tsv|json|jsonl|parquet|md)(?:\.gz)?")
-"""What is no text, but a file that is not there."""
+"""What is rather a file that is not there than a text."""
 Run = Annotated[
     Path,
     typer.Argument(
@@ -188,7 +188,7 @@ def _given(finished: FinishedRun, inputs: list[str]) -> list[Path] | list[str | 
         return [Path(name) for name in inputs]
     for text in inputs:
         if _NAME_OF_FILE.fullmatch(text) and not os.path.exists(text):
-            raise InputError(f"{text}: no such file; wanted a file with one text a line, or a text")
+            terminal.warn(f"{text}: no such file, so that it is read as a text")
     return [Path(text) if os.path.isfile(text) else text for text in inputs]
 
 

@@ -145,7 +145,8 @@ def test_what_it_cannot_do_is_said(run: Path, tmp_path: Path) -> None:
     (tmp_path / "talk.wav").write_bytes(b"RIFF\0\0")
     said = told("predict", str(run), str(tmp_path / "talk.wav"))
     assert "talk.wav: is a picture or a sound, and the network reads texts" in said
-    assert "gone.txt: no such file; wanted a file" in told("predict", str(run), "gone.txt")
+    result = CliRunner().invoke(app, ["predict", str(run), "gone.txt"])
+    assert "gone.txt: no such file, so that it is read as a text" in result.output
 
 
 class StoppedError(Exception):
