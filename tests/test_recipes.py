@@ -38,6 +38,7 @@ SLOW = {
     "multi30k",
     "multi30k_gru",
     "shakespeare_char",
+    "smollm2_instructions",
     "sst2_bert",
     "stories",
     "tang_poems",
