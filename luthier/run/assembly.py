@@ -101,8 +101,9 @@ def _designed(recipe: Recipe, reads: Signal, target: Target) -> tuple[Blueprint,
     if isinstance(layers, EncoderDecoderSpec) != isinstance(target, Written):
         wanted, got = "layers", "an encoder and a decoder"
         if isinstance(target, Written):
+            both = "whisper" if kind == "transcribe" else "transformer, gru, lstm"
             wanted = "an encoder and a decoder (model.encoder and model.decoder, or a family that "
-            wanted += "has both: transformer, gru, lstm)"
+            wanted += f"has both: {both})"
             got = "layers alone"
         raise InputError(f"model: {kind} wants {wanted}, but got {got}")
     if isinstance(layers, EncoderDecoderSpec) and isinstance(target, Written):

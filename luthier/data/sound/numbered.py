@@ -143,10 +143,16 @@ def _must_have(found: FoundSounds, spec: SoundsSpec, *, labelled: bool) -> None:
     some = next(row for part in found.parts.values() for row in part)
     if labelled and some.label is None:
         has = "what is said in each sound" if some.text is not None else "no label for a sound"
-        raise InputError(f"data.kind: {spec.kind} has {has} here; the task learns labels")
+        raise InputError(
+            f"data.kind: {spec.kind} has {has} here, and the task learns labels; wanted sounds "
+            "with a label, or task: {kind: transcribe}"
+        )
     if not labelled and some.text is None:
         has = "a label for each sound" if some.label is not None else "no text for a sound"
-        raise InputError(f"data.kind: {spec.kind} has {has} here; the task learns what is said")
+        raise InputError(
+            f"data.kind: {spec.kind} has {has} here, and the task learns what is said; wanted "
+            "sounds with a text, or task: {kind: classify}"
+        )
 
 
 def _classes(spec: SoundsSpec, parts: Parts, faults: Faults) -> tuple[tuple[str, ...], Parts]:

@@ -160,7 +160,8 @@ class Conv(Streamed):
         if self.window.stride != (1,) or before + after != reach - 1:
             raise ShapeError(
                 "conv changes the positions of what it reads, which texts of different lengths do "
-                "not allow; use padding: same (or causal) and stride: 1"
+                "not allow; use padding: same (or causal) and stride: 1; sounds may be filled up "
+                "to one length (data.fill_seconds)"
             )
         if reach == 1:
             return self._whole(x_BTD)

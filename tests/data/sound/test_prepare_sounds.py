@@ -124,7 +124,7 @@ def test_tables_are_read_as_they_are(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r'has no column "klass" \(data.label\)'):
         prepared({"kind": "sound_table", "path": str(root / "metadata.csv"), "label": "klass"})
     (root / "t.jsonl").write_text('{"audio_filepath": "low/1.wav", "text": "a"}\n')
-    with pytest.raises(InputError, match="has what is said in each sound here"):
+    with pytest.raises(InputError, match=r"each sound here, .* or task: {kind: transcribe}"):
         prepared({"kind": "sound_table", "path": str(root / "t.jsonl")})
 
 
