@@ -17,9 +17,10 @@ from luthier.data.target import Written, names_of
 from luthier.data.text.tokens.tokenizer_file import FILE_NAME
 from luthier.errors import InputError
 from luthier.recipe import Recipe
+from luthier.run.carried import heard_with
 from luthier.run.reading import read
 from luthier.run.source import Source
-from luthier.run.start import form_of, heard_with, start_from
+from luthier.run.start import form_of, start_from
 from luthier.spec import plain
 
 OF_THE_MODEL = ("tokenizer", "first", "matches", "template")
@@ -80,8 +81,9 @@ def _pairs(
         "tokenizer": one,
         "target_tokenizer": None if target.one_tokenizer else other,
         "context": inputs.form.context,
-        "target_context": target.context,
+        "target_context": max(2, target.context - len(target.forced)),
         "cut": inputs.form.cut,
+        "first": bool(inputs.form.before),
     }
     asked = {f"data.{name}": value for name, value in told.items()}
     return replace(read(recipe.with_values(asked), progress=progress).prepared, target=target)

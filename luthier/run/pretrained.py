@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from luthier.data.chat.form import ChatForm
 from luthier.data.chat.template import USUAL_DAY
-from luthier.data.pairs.pair_inputs import PairInputs
+from luthier.data.pairs.pair_inputs import PairForm, PairInputs
 from luthier.data.purpose import Special
 from luthier.data.sound.form import SoundForm
 from luthier.data.sound.sound_examples import Writer
@@ -43,6 +43,8 @@ def finished_model(pretrained: Pretrained) -> FinishedModel:
         )
     if pretrained.sounds is not None:
         return _for_sounds(pretrained, pretrained.sounds, pretrained.tokenizer)
+    if isinstance(pretrained.target, Written):
+        return _for_pairs(pretrained, pretrained.tokenizer)
     tokenizer, answers = pretrained.tokenizer, pretrained.aim == "answers"
     form = TextForm(
         context=pretrained.reads.shape[0],
@@ -88,6 +90,66 @@ def _for_sounds(pretrained: Pretrained, form: SoundForm, tokenizer: Tokenizer) -
     )
 
 
+def _for_pairs(pretrained: Pretrained, tokenizer: Tokenizer) -> FinishedModel:
+    """A network that writes a text of each text."""
+    frame = pretrained.frame
+    form = PairForm(
+        context=pretrained.reads.shape[0], before=frame.before, behind=frame.behind, cut="end"
+    )
+    return FinishedModel(
+        blueprint=Blueprint(
+            reads=pretrained.reads,
+            model=pretrained.model,
+            head=tuple(pretrained.head),
+            writes=pretrained.writes,
+        ),
+        network=pretrained.network,
+        task=pretrained.task,
+        target=pretrained.target,
+        inputs=PairInputs(tokenizer, tokenizer, form),
+    )
+
+
+def _of_pairs(model: FinishedModel, target: Written, source: str) -> Pretrained:
+    """A network that writes a text of each text, as what another format is written from.
+
+    Raises:
+        InputError: If it has a tokenizer for each side.
+    """
+    blueprint, inputs = model.blueprint, model.inputs
+    assert isinstance(inputs, PairInputs)
+    assert blueprint.model is not None
+    tokenizer = inputs.tokenizer
+    if inputs.target_tokenizer is not tokenizer:
+        raise InputError(
+            f"{source}: has a tokenizer for each side, and the families of Hugging Face's format "
+            "that luthier writes have one for both; train it without data.target_tokenizer"
+        )
+    specials: dict[Special, int] = {"end": target.end}
+    pad = tokenizer.special("pad")
+    # Theirs fills rows up, and wants a token to do it with.
+    specials["pad"] = target.end if pad is None else pad
+    if inputs.form.before:
+        specials["first"] = inputs.form.before[0]
+    return Pretrained(
+        source=source,
+        family="",
+        reads=blueprint.reads,
+        model=blueprint.model,
+        head=blueprint.head,
+        network=model.network,
+        aim="pairs",
+        tokenizer=tokenizer,
+        specials=specials,
+        frame=Frame(inputs.form.before, inputs.form.behind),
+        task=model.task,
+        target=target,
+        template=None,
+        ends=(target.end,),
+        writes=blueprint.writes,
+    )
+
+
 def _of_sounds(model: FinishedModel, source: str) -> Pretrained:
     """A network that writes what is said in sounds, as what another format is written from."""
     blueprint, inputs, target = model.blueprint, model.inputs, model.target
@@ -128,11 +190,8 @@ def pretrained_of(model: FinishedModel, source: str) -> Pretrained:
     blueprint, inputs, target = model.blueprint, model.inputs, model.target
     if isinstance(inputs, SoundInputs) and isinstance(target, Written):
         return _of_sounds(model, source)
-    if isinstance(inputs, PairInputs):
-        raise InputError(
-            f"{source}: has an encoder and a decoder of texts, which luthier writes in no other "
-            "format; a run with a decoder alone learns the same from conversations"
-        )
+    if isinstance(inputs, PairInputs) and isinstance(target, Written):
+        return _of_pairs(model, target, source)
     if not isinstance(blueprint.model, LayersSpec) or not isinstance(inputs, TextInputs):
         raise InputError(
             f"{source}: reads {blueprint.reads}; networks of luthier's layers that read texts are "

@@ -13,6 +13,7 @@ import torch
 from luthier.adapters.new_rows import Span, grow
 from luthier.data.chat.chat import ChatSpec
 from luthier.data.images import ImagesSpec
+from luthier.data.pairs.pair_inputs import PairInputs
 from luthier.data.prepared import Prepared
 from luthier.data.readers.questions import QuestionsSpec
 from luthier.data.series.series import SeriesSpec
@@ -25,11 +26,11 @@ from luthier.data.text.labelled.labelled import LabelledSpec
 from luthier.errors import DataError, InputError, Problem, SpecError
 from luthier.model.blocks import Block
 from luthier.model.blocks.pool import GlobalPoolSpec
-from luthier.model.blocks.tokens import TokensSpec
 from luthier.model.blocks.transformers import TransformersSpec
 from luthier.model.blueprint import LayersSpec, Network
 from luthier.model.encoder_decoder import EncoderDecoderSpec
 from luthier.recipe import Recipe
+from luthier.run.carried import heard, learned_positions, paired, with_positions
 from luthier.run.model_folder import FinishedModel
 from luthier.run.source import Source, find_model
 from luthier.signal import Signal
@@ -38,6 +39,7 @@ from luthier.tasks import TaskSpec
 from luthier.tasks.extract import ExtractSpec
 from luthier.tasks.language import LanguageSpec
 from luthier.tasks.preference import PreferenceSpec
+from luthier.tasks.seq2seq import Seq2SeqSpec
 from luthier.tasks.transcribe import TranscribeSpec
 
 LAYERS = ("layers.",)
@@ -85,13 +87,9 @@ class Start:
         made = [Decision(place="start", value=path, reason=reason)]
         tokenizer = self.files / TOKENIZER
         given = plain(recipe.data)
-        if form_of(recipe.data) != self.model.blueprint.reads.form:
-            found = f"start: {self.path} reads {self.model.blueprint.reads}"
-            if isinstance(recipe.data, SeriesSpec):
-                raise InputError(f"{found}; forecasts start from nothing: leave it out")
-            found += f", which data of the kind {recipe.data.kind} is not"
-            raise InputError(f"{found}; take another start, or other data")
-        made += self._heard(recipe)
+        self._must_read(recipe)
+        made += heard(self.path, self.model, recipe)
+        made += paired(self.path, self.files, self.model, recipe)
         writes = recipe.task.purpose().learns == "transcripts" and (goes_on or not self.is_pair)
         if tokenizer.exists() and (writes or not isinstance(recipe.data, SoundsSpec)):
             value = {"kind": "file", "path": os.path.abspath(tokenizer), **self._vocab(recipe)}
@@ -132,20 +130,18 @@ class Start:
             made.append(Decision(place="model", value=plain(model), reason=reason))
         return tuple(made)
 
-    def _heard(self, recipe: Recipe) -> list[Decision]:
-        """What it reads of sounds, which its weights belong to."""
-        inputs = self.model.inputs
-        if not isinstance(recipe.data, SoundsSpec) or not isinstance(inputs, SoundInputs):
-            return []
-        made = []
-        for name, value in heard_with(inputs).items():
-            own = getattr(inputs.form, {"sample_rate": "rate"}.get(name, name))
-            given = getattr(recipe.data, name)
-            if name in recipe.data.model_fields_set and given not in ("auto", own):
-                message = f"is other than {self.path} has it, whose weights belong to {value}; "
-                raise SpecError([Problem(place=f"data.{name}", message=message + "leave it out")])
-            made.append(Decision(place=f"data.{name}", value=value, reason="as start has it"))
-        return made
+    def _must_read(self, recipe: Recipe) -> None:
+        """Refuses data of another form.
+
+        Raises:
+            InputError: If the data is none that it reads.
+        """
+        if form_of(recipe.data) != self.model.blueprint.reads.form:
+            found = f"start: {self.path} reads {self.model.blueprint.reads}"
+            if isinstance(recipe.data, SeriesSpec):
+                raise InputError(f"{found}; forecasts start from nothing: leave it out")
+            found += f", which data of the kind {recipe.data.kind} is not"
+            raise InputError(f"{found}; take another start, or other data")
 
     @property
     def is_pair(self) -> bool:
@@ -165,6 +161,10 @@ class Start:
             return prepared
         if not self._goes_on(recipe):
             return prepared
+        if isinstance(self.model.inputs, PairInputs):
+            # What is written now may be longer than what was written before.
+            context = len(learned.forced) + prepared.target.context
+            learned = learned.model_copy(update={"context": context})
         return replace(prepared, target=learned)
 
     def _vocab(self, recipe: Recipe) -> dict[str, Any]:
@@ -173,7 +173,7 @@ class Start:
         inputs, vocab = self.model.inputs, self.model.blueprint.reads.vocab
         if isinstance(inputs, SoundInputs):
             return {}
-        assert isinstance(inputs, TextInputs), "a network that reads tokens"
+        assert isinstance(inputs, TextInputs | PairInputs), "a network that reads tokens"
         added: dict[str, Any] = {"added": list(recipe.new_tokens)} if recipe.new_tokens else {}
         size = inputs.tokenizer.own_size + len(recipe.new_tokens)
         return added if size >= vocab else {**added, "vocab": vocab}
@@ -189,7 +189,7 @@ class Start:
         inputs = self.model.inputs
         try:
             if not isinstance(inputs, TextInputs):
-                raise DataError("reads no texts")
+                raise DataError("is no network of layers that read texts")
             tokenizer = inputs.tokenizer.with_added(recipe.new_tokens)
         except DataError as error:
             message = f"{self.path} {error}; leave it out"
@@ -213,12 +213,13 @@ class Start:
         """The most tokens that the layers can read; none where they have learned no positions."""
         if any(isinstance(layer, TransformersSpec) for layer in self._layers()):
             return self.model.blueprint.reads.shape[0]
-        learned = [
-            layer.positions
-            for layer in self._layers()
-            if isinstance(layer, TokensSpec) and layer.position == "learned"
-        ]
-        return learned[0] if learned else None
+        model, target = self.model.blueprint.model, self.model.target
+        most = learned_positions(self._layers())
+        if isinstance(model, EncoderDecoderSpec) and isinstance(target, Written):
+            reads = learned_positions(with_positions(model.encoder, self.model.blueprint.reads))
+            most = None if most is None else most - len(target.forced)
+            return min((n for n in (most, reads) if n is not None), default=None)
+        return most
 
     def reads(self, recipe: Recipe, reads: Signal) -> Signal:
         """What the finished network of a recipe reads: texts as long as those that the start
@@ -251,7 +252,8 @@ class Start:
         model, foreign = self.model.blueprint.model, self.source.foreign
         if isinstance(model, EncoderDecoderSpec):
             if self._goes_on(recipe):
-                return model
+                encoder = with_positions(model.encoder, self.model.blueprint.reads)
+                return model.model_copy(update={"encoder": encoder, "decoder": self._layers()})
             neck = (GlobalPoolSpec(),) if recipe.aim == "labels" else ()
             return LayersSpec(layers=model.encoder, neck=neck, initialize=model.initialize)
         assert isinstance(model, LayersSpec), "start_from takes no other"
@@ -263,18 +265,12 @@ class Start:
 
     def _layers(self) -> tuple[Block, ...]:
         """The layers, with as many positions as they have learned."""
-        model, reads = self.model.blueprint.model, self.model.blueprint.reads
+        model, blueprint = self.model.blueprint.model, self.model.blueprint
         if isinstance(model, EncoderDecoderSpec):
-            return model.decoder
+            assert blueprint.writes is not None, "a decoder"
+            return with_positions(model.decoder, blueprint.writes)
         assert isinstance(model, LayersSpec), "start_from takes no other"
-        return tuple(
-            layer.model_copy(update={"positions": reads.shape[0]})
-            if isinstance(layer, TokensSpec)
-            and layer.position == "learned"
-            and layer.positions is None
-            else layer
-            for layer in model.layers
-        )
+        return with_positions(model.layers, blueprint.reads)
 
     @torch.no_grad()
     def give(self, network: Network, recipe: Recipe) -> None:
@@ -303,14 +299,6 @@ class Start:
                     f"has {_shown(ours)}; leave model out to take what it has, or make them equal"
                 )
             ours.copy_(learned)
-
-
-def heard_with(inputs: SoundInputs) -> dict[str, Any]:
-    """Settings of the data that a network for sounds has learned with."""
-    form = inputs.form
-    features = form.features.model_dump(mode="json")
-    found = {"sample_rate": form.rate, "features": features, "normalize": form.normalize}
-    return found if form.fill_seconds is None else {**found, "fill_seconds": form.fill_seconds}
 
 
 def _of_the_encoder(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -352,12 +340,6 @@ def start_from(source: Source) -> Start:
             f"{source.path} is a single file; make a folder of it first: luthier export "
             f"{source.path} --to huggingface --out DIR"
         )
-    pair = isinstance(source.model.blueprint.model, EncoderDecoderSpec)
-    if pair and not isinstance(source.model.inputs, SoundInputs):
-        raise InputError(
-            f"{source.path}: has an encoder and a decoder of texts, which no run can start from; "
-            "train the recipe longer, or take a start with layers alone"
-        )
     return Start(source)
 
 
@@ -384,7 +366,7 @@ def form_of(data: DataSpec) -> str:
 
 def _objective(task: TaskSpec | None) -> str | None:
     """What a head is learned for that goes on: what a language network predicts, where answers
-    stand, what is said; none of other tasks."""
+    stand, what is written or said; none of other tasks."""
     match task:
         case LanguageSpec():
             return task.objective
@@ -392,6 +374,8 @@ def _objective(task: TaskSpec | None) -> str | None:
             return "next_token"
         case ExtractSpec():
             return "answers"
+        case Seq2SeqSpec():
+            return "pairs"
         case TranscribeSpec():
             return f"transcripts by {task.by}"
         case _:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from luthier.data.pairs.found import PairRow
 from luthier.data.pairs.pair_examples import PairSamples
+from luthier.data.target import Written
 from luthier.data.text.tokens.tokenizer import Tokenizer
 from luthier.model.blueprint import Network
 from luthier.model.layout import Layout
@@ -42,18 +43,20 @@ class PairBatch:
     """`(B,)` row numbers; for people, so they stay on the CPU."""
 
     @classmethod
-    def of(cls, samples: PairSamples, opening: int) -> PairBatch:
+    def of(cls, samples: PairSamples, target: Written) -> PairBatch:
         """Samples as a batch.
 
         Args:
             samples: Sources, and perhaps what is to be written of them.
-            opening: The token that each text begins with.
+            target: What each text begins with; what is forced is learned too.
         """
         read = targets = None
         if samples.targets is not None:
-            first = np.array([opening], dtype=np.int32)
-            read = _texts([np.concatenate([first, text[:-1]]) for text in samples.targets])
-            targets = torch.from_numpy(np.concatenate(samples.targets).astype(np.int64))
+            opening = np.array([target.opening], dtype=np.int32)
+            forced = np.array(target.forced, dtype=np.int32)
+            texts = [np.concatenate([forced, text]) for text in samples.targets]
+            read = _texts([np.concatenate([opening, text[:-1]]) for text in texts])
+            targets = torch.from_numpy(np.concatenate(texts).astype(np.int64))
         return cls(
             sources=_texts(samples.sources),
             read=read,

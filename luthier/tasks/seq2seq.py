@@ -131,7 +131,7 @@ class Seq2Seq:
 
     def collate(self, samples: PairSamples) -> PairBatch:
         """Pairs to learn from as a batch; or sources that somebody asks about."""
-        return PairBatch.of(samples, self.target.opening)
+        return PairBatch.of(samples, self.target)
 
     def loss(self, network: nn.Module, batch: PairBatch) -> Loss:
         """One forward pass over both sides, and its loss."""
@@ -232,6 +232,8 @@ class Seq2Seq:
             opening=target.opening,
             end=target.end,
             forced=target.forced,
+            suppressed=target.suppressed,
+            suppressed_first=target.suppressed_first,
         )
         with torch.no_grad():
             return beam_search(network, source, search)

@@ -109,7 +109,7 @@ def test_a_recipe_with_a_family(luthier: Command, tmp_path: Path) -> None:
         (("digts",), 'did you mean "digits.yaml"?'),
         (("digts.yaml",), 'digts.yaml: no such recipe file; did you mean "digits.yaml"?'),
         (("bert-bse",), 'did you mean "bert-base"?'),
-        (("xyzzy",), "; families: bert, conformer, crnn,"),
+        (("xyzzy",), "; families: bart, bert, conformer,"),
         (("llama", "dept=3"), 'model.dept: unknown setting "dept"; did you mean "depth"?'),
         (("llama", "depth"), '"depth": wanted an override such as'),
         (("llama", "depth=x"), 'model.depth: got "x", wanted a whole number or "auto"'),

@@ -45,6 +45,9 @@ class PairsSpec(TextsSpec):
     both sides have one."""
     target_context: int | Auto = Field(default="auto", union_mode="left_to_right")
     """The most tokens that are written."""
+    first: bool | Auto = Field(default="auto", union_mode="left_to_right")
+    """Whether a source begins with the tokenizer's first token, as BART's do; auto: as the start of
+    the run had it, else no."""
     cut: CutOff = "end"
     """What is cut off of a source that is longer than the context."""
 

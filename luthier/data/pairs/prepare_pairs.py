@@ -83,22 +83,16 @@ def prepare_pairs(
         )
         for split, rows in parts.items()
     }
-    form, context, context_decisions = _contexts(spec, own, *sides["train"])
-    end = _end(other)
-    signal = Signal.tokens(form.context, own.size)
+    before, first_decisions = _before(spec, own)
+    form, context, context_decisions = _contexts(
+        spec, own, before, sides["train"], purpose.most_tokens
+    )
+    signal, end, shared = Signal.tokens(form.context, own.size), _end(other), other is own
+    target = Written(vocab=other.size, context=context, end=end, opening=end, one_tokenizer=shared)
     examples = {
-        split: PairExamples(
-            split=split,
-            rows=rows,
-            sources=Ragged.of(form.framed(tokens) for tokens in sides[split][0]),
-            targets=Ragged.of(_ended(tokens, end, context) for tokens in sides[split][1]),
-            signal=signal,
-            tokenizer=other,
-        )
+        split: _examples(split, rows, sides[split], signal, other, form, target)
         for split, rows in parts.items()
     }
-    shared = other is own
-    target = Written(vocab=other.size, context=context, end=end, opening=end, one_tokenizer=shared)
     return PreparedPairs(
         train=examples["train"],
         validation=examples.get("validation"),
@@ -106,13 +100,38 @@ def prepare_pairs(
         target=target,
         signal=signal,
         inputs=PairInputs(own, other, form),
-        decisions=(*found.decisions, *split_decisions, *token_decisions, *context_decisions),
+        decisions=(
+            *found.decisions,
+            *split_decisions,
+            *token_decisions,
+            *first_decisions,
+            *context_decisions,
+        ),
         fingerprint=_fingerprint(parts, own, other, form, target),
         recognised=_recognised(found, parts),
         skipped=tuple(faults.found),
         noun=NOUN,
         findings=tuple(_findings(found, form, context, sides)),
         by_length=True,
+    )
+
+
+def _examples(
+    split: Split,
+    rows: Sequence[PairRow],
+    sides: tuple[Sequence[np.ndarray], Sequence[np.ndarray]],
+    signal: Signal,
+    tokenizer: Tokenizer,
+    form: PairForm,
+    target: Written,
+) -> PairExamples:
+    return PairExamples(
+        split=split,
+        rows=rows,
+        sources=Ragged.of(form.framed(tokens) for tokens in sides[0]),
+        targets=Ragged.of(_ended(tokens, target.end, target.context) for tokens in sides[1]),
+        signal=signal,
+        tokenizer=tokenizer,
     )
 
 
@@ -193,33 +212,66 @@ def _tokens(
     return made
 
 
+def _before(spec: PairsSpec, tokenizer: Tokenizer) -> tuple[tuple[int, ...], list[Decision]]:
+    """What goes before each source."""
+    if spec.first == "auto":
+        reason = "nothing was learned that wants a first token"
+        return (), [Decision(place="data.first", value=False, reason=reason)]
+    if not spec.first:
+        return (), []
+    first = tokenizer.special("first")
+    if first is None:
+        raise DataError(
+            "data.first: got true, but the tokenizer has no first token, such as <s>; set it to "
+            "false"
+        )
+    return (first,), []
+
+
 def _contexts(
     spec: PairsSpec,
     tokenizer: Tokenizer,
-    sources: Sequence[np.ndarray],
-    targets: Sequence[np.ndarray],
+    before: tuple[int, ...],
+    sides: tuple[Sequence[np.ndarray], Sequence[np.ndarray]],
+    most: int | None,
 ) -> tuple[PairForm, int, list[Decision]]:
-    """How a source is read, and how long what is written may be."""
+    """How a source is read, and how long what is written may be.
+
+    Args:
+        spec: The data section of a recipe.
+        tokenizer: Of the sources.
+        before: The tokens before each source.
+        sides: The tokens of training: of the sources, and of what is written.
+        most: The most tokens that a network can read; none for any number.
+    """
     behind = (_end(tokenizer),)
     decisions: list[Decision] = []
     chosen: list[int] = []
-    for place, given, side in (
-        ("context", spec.context, sources),
-        ("target_context", spec.target_context, targets),
+    for place, given, side, around in (
+        ("context", spec.context, sides[0], len(before) + len(behind)),
+        ("target_context", spec.target_context, sides[1], 1),
     ):
         if given != "auto":
+            if most is not None and given > most:
+                raise DataError(
+                    f"data.{place}: got {given:,}, but the start can read {most:,} tokens; give "
+                    "that or less"
+                )
             chosen.append(given)
-        else:
-            longest = 1 + max(map(len, side))
-            said = min(-(-longest // CONTEXT_STEP) * CONTEXT_STEP, LARGEST_AUTO_CONTEXT)
-            cut = sum(1 + len(tokens) > said for tokens in side)
-            told = f"{cut:,} of {len(side):,} are cut" if cut else "none is cut"
-            reason = f"the longest of training has {longest:,} tokens, its end included; {told}"
-            decisions.append(Decision(place=f"data.{place}", value=said, reason=reason))
-            chosen.append(said)
-    if chosen[0] <= len(behind):
-        raise DataError(f"data.context: got {chosen[0]}; wanted at least {1 + len(behind)}")
-    return PairForm(context=chosen[0], behind=behind, cut=spec.cut), chosen[1], decisions
+            continue
+        longest = around + max(map(len, side))
+        said = min(-(-longest // CONTEXT_STEP) * CONTEXT_STEP, LARGEST_AUTO_CONTEXT)
+        said = said if most is None else min(said, most)
+        cut = sum(around + len(tokens) > said for tokens in side)
+        told = f"{cut:,} of {len(side):,} are cut" if cut else "none is cut"
+        reason = f"the longest of training has {longest:,} tokens, its end included; {told}"
+        decisions.append(Decision(place=f"data.{place}", value=said, reason=reason))
+        chosen.append(said)
+    least = 1 + len(before) + len(behind)
+    if chosen[0] < least:
+        raise DataError(f"data.context: got {chosen[0]}; wanted at least {least}")
+    form = PairForm(context=chosen[0], before=before, behind=behind, cut=spec.cut)
+    return form, chosen[1], decisions
 
 
 def _end(tokenizer: Tokenizer) -> int:

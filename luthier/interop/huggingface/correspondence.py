@@ -107,7 +107,8 @@ class Match:
 
     Attributes:
         theirs: Its name in the file.
-        ours: The names of ours in `Network.state_dict()`, in the order that the way wants.
+        ours: The names of ours in `Network.state_dict()`, in the order that the way wants. Where
+            there are none, a file may lack theirs.
         way: From one to the other.
         also: Names under which a file holds it again: written, and read where the first is missing.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from luthier.errors import InputError, nearest
+from luthier.interop.huggingface.bart import BART
 from luthier.interop.huggingface.bert import BERT
 from luthier.interop.huggingface.config import WRAPPED, Config
 from luthier.interop.huggingface.distilbert import DISTILBERT
@@ -30,6 +31,7 @@ FAMILIES: tuple[Family, ...] = (
     BERT,
     DISTILBERT,
     MODERNBERT,
+    BART,
     WHISPER,
 )
 """In the order in which a network of ours looks for one that it is a member of."""

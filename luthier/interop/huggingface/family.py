@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from luthier.errors import InputError, nearest
 from luthier.interop.huggingface.config import Config
@@ -40,6 +40,8 @@ class Network:
     aim: Aim | None
     source: Signal | None = None
     """What an encoder reads; none where there is none."""
+    shared: bool = False
+    """Whether an encoder and a decoder have one table of tokens."""
     padding: int | None = None
     """The token that fills rows up; none where there is none."""
 
@@ -58,6 +60,8 @@ class Family:
     architectures: Mapping[str, Aim | None]
     """What each class of theirs is for; none for one that has no head. The first for an aim is the
     one that is written."""
+    reads: Literal["tokens", "sequence"] = "tokens"
+    """The form of what it reads."""
     prefix: str = ""
     """What the names of its layers' tensors begin with where there is a head, and do not in files
     of the bare network: `model.`."""

@@ -15,7 +15,7 @@ from luthier.interop.huggingface.paged import built, model_of
 from luthier.interop.huggingface.row import Row
 from luthier.interop.huggingface.settled import differences
 from luthier.model.block import BlockSpec
-from luthier.model.blocks.tokens import TokensSpec
+from luthier.model.blocks.tokens import Tokens, TokensSpec
 from luthier.model.blocks.unembed import UnembedSpec
 from luthier.model.blueprint import SCORES_TOKENS, Aim, Network
 from luthier.signal import Signal
@@ -65,12 +65,13 @@ def member(
         vocab=texts.vocab,
         aim=aim,
         source=None if network.encoder is None else network.reads,
+        shared=has_one_table(network),
         padding=padding,
     )
     nearest: tuple[list[str], str] | None = None
     for family in sorted(FAMILIES, key=lambda family: family.name != first):
         architecture = next((k for k, v in family.architectures.items() if v == aim), None)
-        if architecture is None:
+        if architecture is None or family.reads != network.reads.form:
             continue
         try:
             config = family.config(asked)
@@ -82,13 +83,23 @@ def member(
                 return Member(family, architecture, config)
         if nearest is None or len(wrong) < len(nearest[0]):
             nearest = wrong, family.name
-    assert nearest is not None, f"no family is for {aim}"
+    if nearest is None:
+        raise InputError(
+            f"the network reads {network.reads}; Hugging Face's format has no family here that "
+            f"does so and is for {aim or 'no task'}"
+        )
     wrong, name = nearest
     listed = "; ".join(dict.fromkeys(wrong[:_FEW]))
     raise InputError(
         f"the network is a member of no family that Hugging Face's format has here. From the "
         f"nearest, {name}, it differs in {listed}"
     )
+
+
+def has_one_table(network: Network) -> bool:
+    """Whether an encoder and a decoder have one table of tokens."""
+    tokens = [module for module in network.layers.modules() if isinstance(module, Tokens)]
+    return network.encoder is not None and any(one.table is None for one in tokens)
 
 
 def about_names(names: tuple[str, ...]) -> dict[str, Any]:

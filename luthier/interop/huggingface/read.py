@@ -30,6 +30,7 @@ from luthier.interop.huggingface.folder import (
 from luthier.interop.huggingface.frame import Frame
 from luthier.interop.huggingface.labels import names_of_labels
 from luthier.interop.huggingface.paged import built, model_of
+from luthier.interop.huggingface.pairs import task_of_texts, written_of_texts
 from luthier.interop.huggingface.row import Row
 from luthier.interop.huggingface.special_tokens import SpecialTokens, ends, special_tokens
 from luthier.interop.huggingface.speech import sound_form, written
@@ -168,10 +169,10 @@ def read_files(folder: ModelFiles, dtype: torch.dtype | None = torch.float32) ->
     specials = special_tokens(folder, plan.config, tokenizer)
     around, last = frame_of(folder), ends(folder, plan.config)
     sounds = None if plan.reads.form == "tokens" else sound_form(folder, plan.reads)
+    task: TaskSpec | None = task_of(plan.aim)
     target: Target | None
-    if sounds is not None:
-        assert plan.writes is not None, "a network for sounds that writes nothing"
-        target = written(folder, plan.config, plan.writes, _end(folder, specials, last))
+    if plan.writes is not None:
+        task, target = _writing(folder, plan, plan.writes, _end(folder, specials, last))
     else:
         said = partial(documents, plan.reads.vocab, specials, around, last)
         target = _target(plan.config, plan.aim, said)
@@ -186,7 +187,7 @@ def read_files(folder: ModelFiles, dtype: torch.dtype | None = torch.float32) ->
         tokenizer=tokenizer,
         specials=specials,
         frame=around,
-        task=task_of(plan.aim) if sounds is None else TranscribeSpec(by="attention"),
+        task=task,
         target=target,
         template=_template(folder),
         ends=last,
@@ -194,6 +195,14 @@ def read_files(folder: ModelFiles, dtype: torch.dtype | None = torch.float32) ->
         writes=plan.writes,
         sounds=sounds,
     )
+
+
+def _writing(folder: ModelFiles, plan: Plan, writes: Signal, end: int) -> tuple[TaskSpec, Target]:
+    """What a decoder does, and what its texts begin with and end at."""
+    if plan.reads.form == "tokens":
+        target = written_of_texts(folder, plan.config, writes, end)
+        return task_of_texts(folder, plan.config), target
+    return TranscribeSpec(by="attention"), written(folder, plan.config, writes, end)
 
 
 def _end(folder: ModelFiles, specials: SpecialTokens, last: tuple[int, ...]) -> int:

@@ -42,6 +42,8 @@ def fill(
     named = _named(given, matches, family)
     must_be_all(named, matches, family, source)
     for match in matches:
+        if match.theirs not in named:  # nothing of ours is in it
+            continue
         theirs = named[match.theirs]
         ours = [own[name] for name in match.ours]
         wanted = match.way.to_theirs([tensor.to("meta") for tensor in ours]).shape
@@ -136,7 +138,8 @@ def must_be_all(
                     "tie_word_embeddings to false to use it"
                 )
             del named[copy]
-    missing, unknown = sorted(wanted - named.keys()), sorted(named.keys() - wanted)
+    needed = {match.theirs for match in matches if match.ours}
+    missing, unknown = sorted(needed - named.keys()), sorted(named.keys() - wanted)
     if not missing and not unknown:
         return
     hint = nearest(missing[0], unknown) if missing and unknown else ""

@@ -30,6 +30,7 @@ from luthier.interop.huggingface.folder import (
 )
 from luthier.interop.huggingface.frame import with_frame
 from luthier.interop.huggingface.membership import Member, about_names, member
+from luthier.interop.huggingface.pairs import about_written
 from luthier.interop.huggingface.read import Pretrained, read_pretrained
 from luthier.interop.huggingface.row import Row
 from luthier.interop.huggingface.special_tokens import THEIR_NAMES
@@ -213,6 +214,9 @@ def _of_the_tokenizer(pretrained: Pretrained) -> dict[str, Content]:
     found: dict[str, Content] = {}
     if pretrained.aim == "next_token":
         found[GENERATION] = to_json(_ids(pretrained))
+    if pretrained.sounds is None and isinstance(pretrained.target, Answered):
+        how = about_written(pretrained.target, pretrained.task)
+        found[GENERATION] = to_json({**_ids(pretrained), **how})
     if pretrained.sounds is not None and isinstance(pretrained.target, Answered):
         about_sounds = of_speech(pretrained.sounds, pretrained.target)
         found |= {name: to_json(said) for name, said in about_sounds.items()}
@@ -245,7 +249,7 @@ def _words(special: Any, aim: Aim | None) -> tuple[str, ...]:
     """What transformers calls a special token: the first token of a text is `bos` where texts are
     written, `cls` elsewhere."""
     words = THEIR_NAMES[special]
-    return words if len(words) == 1 else words[:1] if aim == "next_token" else words[1:]
+    return words if len(words) == 1 else words[:1] if aim in ("next_token", "pairs") else words[1:]
 
 
 def _card(pretrained: Pretrained, found: Member, text: str, name: str) -> str:

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag
 
 from luthier.model.blueprint import LayersSpec
 from luthier.model.encoder_decoder import EncoderDecoderSpec
+from luthier.model.families.bart import BartSpec
 from luthier.model.families.bert import BertSpec
 from luthier.model.families.conformer import ConformerSpec
 from luthier.model.families.crnn import CrnnSpec
@@ -31,7 +32,8 @@ from luthier.model.families.transformer import TransformerSpec
 from luthier.model.families.whisper import WhisperSpec
 
 Family = Annotated[
-    BertSpec
+    BartSpec
+    | BertSpec
     | ConformerSpec
     | CrnnSpec
     | DlinearSpec

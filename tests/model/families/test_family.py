@@ -32,7 +32,7 @@ FAMILIES = {kind: cls for kind, cls in EVERY.items() if cls.READS is None}
 OF_SOUND = {
     kind: cls for kind, cls in EVERY.items() if cls.READS is not None and cls.SHOWN != "forecast"
 }
-READS_WHOLE = ("bert", "modernbert", "roberta")
+READS_WHOLE = ("bart", "bert", "modernbert", "roberta")
 """Encoders: not for next_token."""
 ROTARY = ("gemma", "llama", "mistral", "modernbert", "qwen")
 SAME_LAYERS = set(FAMILIES) - {"gru", "lstm", "text_cnn", "transformer"}

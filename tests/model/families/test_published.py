@@ -61,6 +61,13 @@ def lstm(vocab: int, width: int) -> int:
     return 2 * vocab * width + vocab + 2 * (8 * width**2 + 8 * width)
 
 
+def bart(vocab: int, places: int, width: int, depth: int) -> int:
+    """Three attentions and two MLPs a pair of layers, a norm behind each and behind the tokens."""
+    attention, mlp = 4 * width**2 + 4 * width, 8 * width**2 + 5 * width
+    layers = depth * (3 * attention + 2 * mlp + 5 * 2 * width)
+    return vocab * width + 2 * (places * width + 2 * width) + layers
+
+
 def whisper(vocab: int, width: int, depth: int, bins: int = 80) -> int:
     """Three attentions and two MLPs a pair of layers, two convolutions; keys have no bias."""
     attention, mlp = 4 * width**2 + 3 * width, 8 * width**2 + 5 * width
@@ -115,6 +122,8 @@ WORKED_OUT: dict[str, int] = {
     "bert-tiny": bert(30522, 512, 2, 128, 2),
     "roberta-base": bert(50265, 514, 1, 768, 12),
     "roberta-large": bert(50265, 514, 1, 1024, 24),
+    "bart-base": bart(50265, 1026, 768, 6),
+    "bart-large": bart(50265, 1026, 1024, 12),
     "modernbert-base": modernbert(50368, 768, 22, 1152),
     "modernbert-large": modernbert(50368, 1024, 28, 2624),
     "lstm-medium": lstm(10000, 650),
@@ -146,6 +155,8 @@ WELL_KNOWN = {
     "bert-large": 335_141_888,
     "roberta-base": 124_645_632,
     "modernbert-base": 149_014_272,
+    "bart-base": 139_420_416,
+    "bart-large": 406_291_456,
 }
 ROWS = {
     row.name: (cls, size, row) for cls in families().values() for size, row in cls.SIZES.items()
@@ -157,7 +168,7 @@ def parameters(family: FamilySpec, row: Published) -> int:
     head = (UnembedSpec(vocab=row.vocab),) if family.SHOWN in SCORES_TOKENS else ()
     design = family.design(family.SHOWN)
     if isinstance(design, EncoderDecoderSpec):
-        design = design.settled(one_tokenizer=False)
+        design = design.settled(one_tokenizer=row.reads is None)
         network = build_pair(design, row.reads or reads, reads, head)
     else:
         network = build(design, reads, head)
