@@ -114,13 +114,14 @@ def test_a_task_changes_only_what_is_behind_the_layers(kind: str) -> None:
 def test_its_layers_are_a_blank_page(kind: str) -> None:
     spec = small(kind).design(FAMILIES[kind].SHOWN)
     again = read_yaml(write_yaml(plain(spec), compact=True), "page").data
-    assert parse(LayersSpec, again) == spec
+    assert parse(type(spec), again) == spec
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_its_usual_member_can_be_designed(kind: str) -> None:
     family = FAMILIES[kind].model_validate({"kind": kind, **FAMILIES[kind].usual()})
-    assert family.design(family.SHOWN).layers
+    spec = family.design(family.SHOWN)
+    assert spec.layers if isinstance(spec, LayersSpec) else spec.encoder and spec.decoder
 
 
 @pytest.mark.parametrize("aim", ["labels", "transcripts"])
@@ -214,7 +215,7 @@ BASE: dict[str, Any] = {"name": "x", "task": {"kind": "classify"}, "data": {"kin
         ({"kind": "lama", "depth": 3}, 'model: unknown kind "lama"; did you mean "llama"?'),
         (
             {"kind": "zzz"},
-            'model: unknown kind "zzz"; valid: bert, conformer, crnn, dlinear',
+            'model: unknown kind "zzz"; valid: bart, bert, conformer',
         ),
         ({"kind": "llama", "dept": 3}, 'model.dept: unknown setting "dept"; did you mean "depth"?'),
         ({"kind": "llama", "tide": True, "depth": 1}, 'setting "tide"; did you mean "tied"?'),
