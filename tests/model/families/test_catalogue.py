@@ -37,7 +37,7 @@ def test_a_name_stands_for_one_model() -> None:
         ("llama-3.2-2b", 'did you mean "llama-3.2-3b"?'),
         ("roberta-bas", 'did you mean "roberta-base"?'),
         ("digts.yaml", 'did you mean "digits.yaml"?'),
-        ("xyzzy", "families: bert, conformer, crnn, dlinear, "),
+        ("xyzzy", "families: bart, bert, conformer, crnn, "),
     ],
 )
 def test_a_name_that_is_none(name: str, hint: str) -> None:
