@@ -8,16 +8,11 @@ python benchmarks/distillation.py runs/mnist_cnn --json benchmarks/results/disti
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
-import statistics
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-import harness
-from text_learning import SEEDS, trained
+from learning import SEEDS, row_of, save, trained
 
 import luthier
 
@@ -32,48 +27,26 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    machine, teacher = harness.machine(), asked.teacher.resolve()
+    teacher = asked.teacher.resolve()
     ways = {
         "with the teacher": (f"distill.teacher={teacher}",),
         "without": ("distill=null",),
     }
     of_the_teacher = luthier.load(teacher).summary()["metrics"][METRIC]["value"]
-    rows = [_row("the teacher, a CNN", [of_the_teacher])]
+    rows = [row_of(RECIPE, "the teacher, a CNN", METRIC, [of_the_teacher])]
     with tempfile.TemporaryDirectory() as folder:
         for who, changes in ways.items():
             runs = [
                 trained(RECIPE, seed, asked.threads, Path(folder) / f"{len(rows)}-{seed}", *changes)
                 for seed in SEEDS
             ]
-            rows.append(
-                _row(f"two small layers, {who}", [run["metrics"][METRIC]["value"] for run in runs])
-            )
+            values = [run["metrics"][METRIC]["value"] for run in runs]
+            rows.append(row_of(RECIPE, f"two small layers, {who}", METRIC, values))
             rows[-1]["seconds"] = [run["seconds"] for run in runs]
-            print(rows[-1], flush=True)
     if asked.json:
-        result = {
-            "benchmark": "distillation",
-            "date": datetime.date.today().isoformat(),
-            "command": "python benchmarks/distillation.py runs/mnist_cnn --json FILE",
-            "machine": machine,
-            "seeds": list(SEEDS),
-            "rows": rows,
-        }
-        asked.json.write_text(json.dumps(result, indent=1) + "\n")
+        command = "python benchmarks/distillation.py runs/mnist_cnn --json FILE"
+        save(asked.json, "distillation", command, [RECIPE], rows)
     return 0
-
-
-def _row(who: str, values: list[float]) -> dict[str, Any]:
-    return {
-        "case": RECIPE,
-        "who": who,
-        "metric": METRIC,
-        "median": statistics.median(values),
-        "low": min(values),
-        "high": max(values),
-        "values": values,
-        "reference": "",
-    }
 
 
 if __name__ == "__main__":

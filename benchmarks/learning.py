@@ -20,10 +20,13 @@ Figures = dict[str, Any]
 
 
 def trained(name: str, seed: int, threads: int, out: Path, *changes: str) -> Figures:
-    """The outcome of a recipe with a seed and changes, as `luthier train --json` prints it."""
+    """The outcome of a recipe with a seed and changes, as `luthier train --json` prints it.
+
+    A run that lies in `out` goes on; a finished one is taken as it is.
+    """
     recipe = str(ROOT / "recipes" / f"{name}.yaml")
     settings = (f"training.seed={seed}", f"placement.threads={threads}", *changes)
-    return answered("train", recipe, *settings, "--out", str(out))
+    return answered("train", recipe, *settings, "--out", str(out), "--resume")
 
 
 def answered(*arguments: str) -> Figures:
@@ -66,8 +69,12 @@ def save(
     cases: Sequence[str],
     rows: Sequence[Figures],
     seeds: Sequence[int] = SEEDS,
+    notes: Sequence[str] = (),
 ) -> None:
-    """Puts rows into the file; those of other cases, and notes, stay. `cases` is their order."""
+    """Puts rows into the file, in the order of `cases`; those of other cases stay.
+
+    So do notes where none are given.
+    """
     measured = {row["case"] for row in rows}
     found = json.loads(path.read_text()) if path.exists() else {"rows": []}
     kept = [row for row in found["rows"] if row["case"] not in measured]
@@ -80,4 +87,6 @@ def save(
         "seeds": list(seeds),
         "rows": sorted([*kept, *rows], key=lambda row: cases.index(row["case"])),
     }
+    if notes:
+        document["notes"] = list(notes)
     path.write_text(json.dumps(document, indent=1) + "\n")
