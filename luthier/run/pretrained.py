@@ -61,21 +61,13 @@ def finished_model(pretrained: Pretrained) -> FinishedModel:
         told = f"the chat template of {pretrained.source}"
         template = form.chat.template(pretrained.template, told)
         template.check()
-    return FinishedModel(
-        blueprint=Blueprint(
-            reads=pretrained.reads, model=pretrained.model, head=tuple(pretrained.head)
-        ),
-        network=pretrained.network,
-        task=pretrained.task,
-        target=pretrained.target,
-        inputs=TextInputs(tokenizer, form, template),
-    )
+    return _finished(pretrained, TextInputs(tokenizer, form, template))
 
 
-def _for_sounds(pretrained: Pretrained, form: SoundForm, tokenizer: Tokenizer) -> FinishedModel:
-    """A network that writes what is said in sounds."""
-    hop = form.features.hop_seconds
-    writer = Writer(tokenizer=tokenizer, language=None, hop_seconds=hop, spaced=True)
+def _finished(
+    pretrained: Pretrained, inputs: SoundInputs | PairInputs | TextInputs
+) -> FinishedModel:
+    """Its network and task, with what becomes of what somebody gives it."""
     return FinishedModel(
         blueprint=Blueprint(
             reads=pretrained.reads,
@@ -86,8 +78,15 @@ def _for_sounds(pretrained: Pretrained, form: SoundForm, tokenizer: Tokenizer) -
         network=pretrained.network,
         task=pretrained.task,
         target=pretrained.target,
-        inputs=SoundInputs(form, writer),
+        inputs=inputs,
     )
+
+
+def _for_sounds(pretrained: Pretrained, form: SoundForm, tokenizer: Tokenizer) -> FinishedModel:
+    """A network that writes what is said in sounds."""
+    hop = form.features.hop_seconds
+    writer = Writer(tokenizer=tokenizer, language=None, hop_seconds=hop, spaced=True)
+    return _finished(pretrained, SoundInputs(form, writer))
 
 
 def _for_pairs(pretrained: Pretrained, tokenizer: Tokenizer) -> FinishedModel:
@@ -96,18 +95,7 @@ def _for_pairs(pretrained: Pretrained, tokenizer: Tokenizer) -> FinishedModel:
     form = PairForm(
         context=pretrained.reads.shape[0], before=frame.before, behind=frame.behind, cut="end"
     )
-    return FinishedModel(
-        blueprint=Blueprint(
-            reads=pretrained.reads,
-            model=pretrained.model,
-            head=tuple(pretrained.head),
-            writes=pretrained.writes,
-        ),
-        network=pretrained.network,
-        task=pretrained.task,
-        target=pretrained.target,
-        inputs=PairInputs(tokenizer, tokenizer, form),
-    )
+    return _finished(pretrained, PairInputs(tokenizer, tokenizer, form))
 
 
 def _of_pairs(model: FinishedModel, target: Written, source: str) -> Pretrained:
